@@ -1,0 +1,33 @@
+# make demo   set everything up and find a planted lesion (or: make demo IMAGE=scan.nii.gz)
+# make test   set everything up and run the tests
+# make lint   style checks
+# Needed: make and Python 3.11 or newer (PYTHON=/path/to/python chooses one).
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+IMAGE ?=
+# Waiting threads that spin take the cores from those that work.
+export OMP_WAIT_POLICY := PASSIVE
+
+.PHONY: setup demo test lint clean
+
+setup: $(VENV)/setup.stamp
+
+$(VENV)/setup.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+demo: setup
+	$(BIN)/neurogen demo $(if $(IMAGE),"$(IMAGE)")
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check neurogen Testing
+	$(BIN)/ruff format --check neurogen Testing
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info neurogen-demo

@@ -1,0 +1,1 @@
+"""The commands of the `neurogen` command line, one file each."""

@@ -1,0 +1,1 @@
+"""Thin factories over MONAI, and the whitelist through which a manifest names them."""
