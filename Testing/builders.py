@@ -3,6 +3,8 @@
 The phantom is a function of world millimeters, so the same head can be drawn on every grid and compared.
 """
 
+from pathlib import Path
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -87,3 +89,28 @@ def _depth(world: np.ndarray, radii: np.ndarray) -> np.ndarray:
 
 def _rise(depth_mm: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(depth_mm, -50, 50)))
+
+
+def write_dicom_series(volume: Volume, folder: Path, tags: dict[str, str], *, uid: str = "1.2.826.0.1.7.1") -> None:
+    """One DICOM file a slice, written by SimpleITK; the patient is always DOE^JANE."""
+    import SimpleITK as sitk
+
+    numbers = {"SeriesDescription": "0008|103e", "EchoTime": "0018|0081", "PatientAge": "0010|1010"}
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    cosines = lps[:3, :3] / spacing
+    shared = {"0008|0060": "MR", "0010|0010": "DOE^JANE", "0020|000e": uid, "0020|000d": "1.2.826.0.1.7"}
+    shared["0020|0037"] = "\\".join(f"{value:.8f}" for value in cosines[:, :2].T.ravel())
+    shared |= {numbers[name]: value for name, value in tags.items()}
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for k in range(volume.shape[2]):
+        image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array[:, :, k].T.astype(np.int16)))
+        image.SetSpacing(spacing[:2].tolist())
+        position = lps[:3, 3] + k * lps[:3, 2]
+        own = {"0020|0013": str(k + 1), "0008|0018": f"{uid}.{k + 1}", "0018|0050": f"{spacing[2]:g}"}
+        own["0020|0032"] = "\\".join(f"{value:.8f}" for value in position)
+        for number, value in (shared | own).items():
+            image.SetMetaData(number, value)
+        writer.SetFileName(str(folder / f"{uid}_{k:03d}.dcm"))
+        writer.Execute(image)
