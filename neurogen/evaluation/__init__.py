@@ -1,0 +1,1 @@
+"""Metrics, bootstrap intervals and the benchmark protocols. `neurogen benchmark` prints their tables."""

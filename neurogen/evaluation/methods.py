@@ -1,0 +1,157 @@
+"""What a benchmark asks of a method, and how the shipped models are made to answer.
+
+Anything with a `name`, a `threshold` (None = calibrated by the benchmark) and `score_slices` or `score_volume` can be
+put into a table, a colleague's own detector too. Scores are floats, higher = more anomalous.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from neurogen.errors import ModelUnavailable, UsageError
+from neurogen.evaluation.references import HealthyStatistics, ReferenceIntensity, ReferenceZscore
+from neurogen.preprocess.grid import from_slices, to_slices
+from neurogen.training.cache import pad_pictures
+
+if TYPE_CHECKING:
+    from neurogen.anomaly import DetectionSettings
+    from neurogen.models import Model, ModelStore
+
+REFLECT_MODELS = {"reflect": "adult-reflect", "reflect-2": "adult-reflect-2"}
+METHODS = ("reference-intensity", "reference-zscore", *REFLECT_MODELS)
+STATISTICS_MODEL = "adult-reflect"  # the shipped model that carries the healthy statistics of the FLAIR slices
+
+
+class SliceMethod(Protocol):
+    """Scores axial slices. images (N, H, W) with 0 outside the brain, brain (N, H, W) bool -> (N, H, W) float."""
+
+    name: str
+    threshold: float | None
+
+    def score_slices(self, images: np.ndarray, brain: np.ndarray) -> np.ndarray: ...
+
+
+class VolumeMethod(Protocol):
+    """Scores prepared scans. image (I, J, K) in [0, 1] on the working grid, brain bool -> (I, J, K) float."""
+
+    name: str
+    threshold: float | None
+
+    def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Reflect:
+    """A shipped REFLECT model as a benchmark method, for slices of one contrast or for volumes."""
+
+    name: str
+    model: "Model"
+    settings: "DetectionSettings"
+    contrast: str
+    threshold: float | None
+
+    def score_slices(self, images: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """uint8 slices of any size up to the grid's: 255 becomes 1, zero-padded around, scored, cropped back."""
+        from neurogen.anomaly.reflect_slices import score_slices
+
+        padded = pad_pictures(images.astype(np.float32) / 255)
+        scores = score_slices(
+            self.model, padded, pad_pictures(brain), contrast=self.contrast, settings=self.settings
+        )
+        return crop_from_grid(np.asarray(scores), images.shape[1:])
+
+    def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """A prepared scan, as `detect` scores it between preparation and the way back."""
+        from neurogen.anomaly.reflect_slices import score_slices
+
+        scores = score_slices(
+            self.model, to_slices(image), to_slices(brain), contrast=self.contrast, settings=self.settings
+        )
+        return from_slices(np.asarray(scores))
+
+
+def crop_from_grid(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """(N, 192, 160) -> (N, *shape): the inverse of `pad_pictures`."""
+    top, left = (slices.shape[1] - shape[0]) // 2, (slices.shape[2] - shape[1]) // 2
+    return slices[:, top : top + shape[0], left : left + shape[1]]
+
+
+def read_model_statistics(model: "Model") -> HealthyStatistics:
+    """Mean and deviation images of the FLAIR training slices, as they travel with the model.
+
+    Raises ModelUnavailable when the model carries none.
+    """
+    for name in model.manifest["files"]:
+        tensors = model.tensors(name.removesuffix(".safetensors"))
+        if "flair_reference_mean" in tensors:
+            mean, deviation = tensors["flair_reference_mean"], tensors["flair_reference_sd"]
+            return HealthyStatistics(mean.float().numpy(), deviation.float().numpy())
+    raise ModelUnavailable(
+        f"The model {model.id!r} carries no healthy statistics of FLAIR slices (flair_reference_mean), but the file "
+        "given has too few stroke-free slices to compute them from. Use the shipped adult-reflect, or give a file with "
+        "275 stroke-free slices."
+    )
+
+
+def resolve(
+    methods: Sequence[object] | None, build: Callable[[str], object], *, door: str
+) -> tuple[list[object], list[str]]:
+    """Method objects for names (None = all of METHODS) and notes on those left out.
+
+    A model that is absent is left out with a note when nobody asked for it by name, and refused when somebody did.
+    door: the method every object must have, `score_slices` or `score_volume`.
+    """
+    chosen, notes = [], []
+    for method in METHODS if methods is None else methods:
+        try:
+            chosen.append(_by_name(method, build) if isinstance(method, str) else method)
+        except ModelUnavailable as error:
+            if methods is not None:
+                raise
+            notes.append(f"{method} is left out: {error}")
+    lacking = [m for m in chosen if not callable(getattr(m, door, None))]
+    if lacking:
+        raise TypeError(f"{lacking[0]!r} cannot be benchmarked here: it has no {door}(images, brain).")
+    return chosen, notes
+
+
+def reflect_method(
+    name: str, store: "ModelStore", *, contrast: str, direction: str, device: str, seed: int
+) -> Reflect:
+    """The shipped model behind `reflect` or `reflect-2`, with its manifest's operating point for this contrast."""
+    model = store.get(REFLECT_MODELS[name])
+    from neurogen.anomaly import DetectionSettings
+
+    settings = DetectionSettings(model=model.id, direction=direction, device=device, seed=seed)
+    return Reflect(name, model, settings, contrast, operating_threshold(model, contrast))
+
+
+def operating_threshold(model: "Model", contrast: str, *, reference: str | None = None) -> float | None:
+    """The manifest's threshold for a contrast; with `reference`, that of a plain reference which travels along."""
+    entry = model.manifest["calibration"].get(contrast, {})
+    value = entry.get("reference_thresholds", {}).get(reference) if reference else entry.get("threshold")
+    return None if value is None else float(value)
+
+
+def slice_method(name: str, store: "ModelStore", healthy: HealthyStatistics | None, *, device: str, seed: int):
+    """One of METHODS for FLAIR slices. healthy None = the statistics that travel with the shipped model."""
+    if name in REFLECT_MODELS:
+        return reflect_method(name, store, contrast="flair", direction="bright", device=device, seed=seed)
+    threshold = None if healthy is not None else _shipped_reference_threshold(name, store)
+    if name == "reference-intensity":
+        return ReferenceIntensity(threshold=threshold)
+    return ReferenceZscore(healthy or read_model_statistics(store.get(STATISTICS_MODEL)), threshold=threshold)
+
+
+def _shipped_reference_threshold(name: str, store: "ModelStore") -> float | None:
+    if STATISTICS_MODEL not in store.ids():
+        return None
+    return operating_threshold(store.get(STATISTICS_MODEL), "flair", reference=name)
+
+
+def _by_name(name: str, build: Callable[[str], object]) -> object:
+    if name not in METHODS:
+        raise UsageError(f"The method {name!r} is unknown. Choose from {', '.join(METHODS)}.")
+    return build(name)
