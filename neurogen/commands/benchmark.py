@@ -1,0 +1,42 @@
+"""`neurogen benchmark`: the measured tables, made anew on this machine."""
+
+import argparse
+import importlib
+from pathlib import Path
+
+from neurogen.console import Console
+from neurogen.environment import choose_device
+
+BENCHMARKS = {
+    "flair-stroke": ("neurogen.evaluation.flair_stroke", "SLICES.npz", "acute stroke on one FLAIR slice a patient"),
+    "planted": ("neurogen.evaluation.planted", "DIR", "lesions planted in kept-apart T1w scans"),
+    "speed": ("neurogen.evaluation.speed", "SCAN", "seconds and memory of `neurogen detect`"),
+}
+
+
+def add_parser(subparsers, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser("benchmark", help="measure and print a table", epilog=common.epilog)
+    names = parser.add_subparsers(dest="benchmark", required=True, metavar="NAME")
+    for name, (_, data, description) in BENCHMARKS.items():
+        one = names.add_parser(name, parents=[common], help=description, description=description)
+        one.add_argument("data", type=Path, metavar=data)
+        one.add_argument("--methods", nargs="+", metavar="METHOD", help="rows of the table (default: all present)")
+        one.add_argument("--json", type=Path, metavar="FILE", dest="json_path", help="also write the table as JSON")
+        one.add_argument("--seed", type=int, default=0)
+        one.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Print the table of one benchmark."""
+    measure = importlib.import_module(BENCHMARKS[args.benchmark][0]).run
+    table = measure(
+        args.data,
+        methods=args.methods,
+        json_path=args.json_path,
+        seed=args.seed,
+        device=choose_device(args.device),
+        progress=console.progress,
+    )
+    console.event(rows=dict(table.rows))
+    console.say(table.text())
+    return 0

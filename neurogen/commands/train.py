@@ -1,0 +1,114 @@
+"""`neurogen train`: a model of one's own from one's own scans."""
+
+import argparse
+import importlib
+import json
+import typing
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from neurogen.console import Console
+from neurogen.errors import UsageError
+
+RECIPES = {
+    "autoencoder": "neurogen.training.recipe_autoencoder",
+    "reflect": "neurogen.training.recipe_reflect",
+    "brain-mask": "neurogen.training.recipe_brain_mask",
+}
+# Options of this command that are settings of the same name; their defaults live in the settings.
+OPTIONS = ("steps", "minutes", "batch_size", "learning_rate", "seed", "threads")
+
+
+def add_parser(subparsers, common: argparse.ArgumentParser) -> None:
+    parser = subparsers.add_parser(
+        "train",
+        parents=[common],
+        epilog=common.epilog,
+        help="train a model on your own scans",
+        description="Training ends at --steps or --minutes, or when it no longer gets better. Ctrl-C or SIGTERM saves; "
+        "--resume goes on to the same result. The model folder in OUT can be installed by `neurogen models install`.",
+    )
+    parser.add_argument("recipe", choices=sorted(RECIPES), metavar="RECIPE", help=", ".join(sorted(RECIPES)))
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="the training scans")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="checkpoint, curve and model folder")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
+    parser.add_argument("--steps", type=int, metavar="N", help="batches to train on")
+    parser.add_argument("--minutes", type=float, metavar="M", help="time to train for")
+    parser.add_argument("--batch-size", type=int, metavar="N")
+    parser.add_argument("--learning-rate", type=float, metavar="R")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="any setting of the recipe"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, console: Console) -> int:
+    """Train until the budget or the plateau, then say what came out."""
+    if not args.data.is_dir():
+        raise UsageError(f"--data {args.data} is not a folder. Give the folder with the training scans.")
+    train = importlib.import_module(RECIPES[args.recipe]).run
+    settings = build_settings(typing.get_type_hints(train)["settings"], _changes(args))
+    result = train(args.data, args.out, settings, resume=args.resume, progress=console.progress)
+    console.event(
+        result=str(args.out), steps=result.steps, minutes=result.minutes, best_step=result.best_step,
+        best_score=result.best_score, stopped=result.stopped,
+    )  # fmt: skip
+    console.say(
+        f"Trained {result.steps} steps in {result.minutes:.1f} minutes; ended by {result.stopped}. Best validation "
+        f"score {result.best_score:.4g} at step {result.best_step}. Model, checkpoint and curve.tsv: {args.out}"
+    )
+    return 0
+
+
+def build_settings(hint: Any, changes: dict[str, Any]) -> Any:
+    """The recipe's settings (a dataclass with the loop's settings in `loop`) with some values changed.
+
+    Raises UsageError for a name that neither has, and for a value of another type.
+    """
+    kind = next(choice for choice in (*typing.get_args(hint), hint) if choice is not type(None))
+    settings = kind()
+    own, loop = _names(settings), _names(settings.loop)
+    unknown = sorted(set(changes) - own - loop)
+    if unknown:
+        raise UsageError(f"Unknown settings {', '.join(unknown)}. This recipe has: {', '.join(sorted(own | loop))}.")
+    of_loop = {name: _as_type_of(settings.loop, name, changes[name]) for name in loop & set(changes)}
+    of_recipe = {name: _as_type_of(settings, name, changes[name]) for name in (own - loop) & set(changes)}
+    return replace(settings, **of_recipe, loop=replace(settings.loop, **of_loop))
+
+
+def _changes(args: argparse.Namespace) -> dict[str, Any]:
+    changes = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
+    if args.minutes is not None and args.steps is None:
+        changes["steps"] = None  # the time alone ends the training
+    changes["device"] = args.device
+    for change in args.changes:
+        name, separator, text = change.partition("=")
+        if not separator:
+            raise UsageError(f"--set {change} is not NAME=VALUE.")
+        changes[name.strip().replace("-", "_")] = _value(text)
+    return changes
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _names(settings: Any) -> set[str]:
+    return {field.name for field in fields(settings)} - {"loop"}
+
+
+def _as_type_of(settings: Any, name: str, value: Any) -> Any:
+    """`value` in the type of the default; an optional setting (default None) takes anything."""
+    default = getattr(settings, name)
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(value)
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if default is not None and value is not None and type(value) is not type(default):
+        raise UsageError(f"The setting {name} is a {type(default).__name__} ({default!r}), but {value!r} was given.")
+    return value

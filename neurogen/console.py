@@ -1,0 +1,56 @@
+"""How the command line talks: a progress bar for people on stderr, or JSON lines for programs on stdout."""
+
+import json
+import sys
+from typing import Any
+
+from neurogen.progress import json_lines
+
+
+class Console:
+    """Progress, results and messages of one run of the command line.
+
+    With `json_mode`, stdout carries JSON lines and nothing else: `{"stage": ..., "fraction": ...}` from `progress` and
+    the objects given to `event`. Otherwise stdout carries the text given to `say`, stderr a bar (in a terminal) or one
+    line a stage (in a log file).
+    """
+
+    def __init__(self, *, json_mode: bool) -> None:
+        self.json_mode = json_mode
+        self.progress = json_lines(sys.stdout) if json_mode else self._report
+        self._bar = None
+        self._stage = ""
+
+    def say(self, text: str = "") -> None:
+        """A line for people; programs read events."""
+        if not self.json_mode:
+            self.close()
+            print(text, flush=True)
+
+    def event(self, **content: Any) -> None:
+        """An object for programs; people read lines."""
+        if self.json_mode:
+            print(json.dumps(content), flush=True)
+
+    def close(self) -> None:
+        """End the bar, so that what follows stands on its own line."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _report(self, stage: str, fraction: float) -> None:
+        if not sys.stderr.isatty():
+            if stage != self._stage:
+                print(f"{fraction:4.0%}  {stage}", file=sys.stderr, flush=True)
+        else:
+            self._draw(stage, fraction)
+        self._stage = stage
+
+    def _draw(self, stage: str, fraction: float) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            layout = "{percentage:3.0f}% |{bar:24}| {elapsed} < {remaining}  {desc}"
+            self._bar = tqdm(total=1.0, bar_format=layout, leave=False, file=sys.stderr)
+        self._bar.set_description_str(stage, refresh=False)
+        self._bar.update(max(fraction - self._bar.n, 0.0))
