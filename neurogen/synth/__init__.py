@@ -1,1 +1,1 @@
-"""Synthetic data with known truth: heads of any contrast drawn from label maps, and lesions planted in healthy scans."""
+"""Synthetic data with known truth: heads of any contrast drawn from label maps, lesions planted in healthy scans."""

@@ -20,23 +20,23 @@ from scipy import ndimage
 from neurogen.synth.shapes import Box, blob_field, box_around, connected_blob, highest, smooth_noise
 
 KINDS = ("bright", "dark", "textured", "mass-effect", "atrophy")
-NEIGHBORHOOD_MM = 10.0      # around the lesion: where the local standard deviation is measured
-LEAST_DEVIATION = 0.02      # of the [0, 1] scale: a lesion in perfectly flat tissue is still visible
-PLACES = 6                  # places tried for a lesion whose contrast does not fit
-PUSH = 0.5                  # mass effect: displacement at the core's surface, in core radii
+NEIGHBORHOOD_MM = 10.0  # around the lesion: where the local standard deviation is measured
+LEAST_DEVIATION = 0.02  # of the [0, 1] scale: a lesion in perfectly flat tissue is still visible
+PLACES = 4  # places tried for a lesion whose contrast does not fit
+PUSH = 0.5  # mass effect: displacement at the core's surface, in core radii
 
 
 @dataclass(frozen=True)
 class PlantedLesion:
     """A scan with one lesion in it, and the truth about that lesion."""
 
-    image: np.ndarray                           # (I, J, K) float32 in [0, 1]
-    mask: np.ndarray                            # (I, J, K) bool: the lesion
+    image: np.ndarray  # (I, J, K) float32 in [0, 1]
+    mask: np.ndarray  # (I, J, K) bool: the lesion
     kind: str
-    volume_ml: float                            # of the mask; on a slice: of the sphere with this cross-section
-    contrast: float                             # reached, in local standard deviations
+    volume_ml: float  # of the mask; on a slice: of the sphere with this cross-section
+    contrast: float  # reached, in local standard deviations
     centroid_voxel: tuple[float, float, float]  # center of mass of the mask, voxel indices
-    support: np.ndarray                         # (I, J, K) bool: every other voxel is bit-identical to the input
+    support: np.ndarray  # (I, J, K) bool: every other voxel is bit-identical to the input
 
 
 @dataclass(frozen=True)
@@ -114,15 +114,17 @@ def _site(image, brain, spacing, kind, count, radius, rng) -> _Site:
         box = box_around(center, reach, image.shape, spacing)
         part, inside = image[box.slices], brain[box.slices]
         field = blob_field(box, radius, spacing, rng)
-        mask = _lost_tissue(field, part, inside, spacing, count) if kind == "atrophy" else (
-            connected_blob(field, inside, count))
+        if kind == "atrophy":
+            mask = _lost_tissue(field, part, inside, spacing, count)
+        else:
+            mask = connected_blob(field, inside, count)
         if mask.sum() == count or box.shape == image.shape:
             return _Site(box, part, inside, mask, radius, _local_deviation(part, inside, mask, spacing))
         reach *= 1.5
 
 
 def _draw_center(brain, spacing, kind, radius, rng) -> np.ndarray:
-    """A brain voxel deep enough for the lesion; for atrophy one near the brain's edge. Depth on a grid of about 3 mm."""
+    """A brain voxel deep enough for the lesion; for atrophy one near the edge. Depth on a grid of about 3 mm."""
     step = np.minimum(np.maximum(np.round(3 / spacing).astype(int), 1), brain.shape)
     coarse = brain[:: step[0], :: step[1], :: step[2]]
     if not coarse.any():
@@ -138,7 +140,7 @@ def _draw_center(brain, spacing, kind, radius, rng) -> np.ndarray:
 
 
 def _lost_tissue(field, image, brain, spacing, count) -> np.ndarray:
-    """The tissue within the blob that lies nearest to what is dark already or outside: a sulcus or ventricle widening."""
+    """The tissue within the blob that lies nearest to what is dark already or outside: a sulcus that widens."""
     tissue_level = 0.5 * np.median(image[brain])
     tissue = brain & (image > tissue_level)
     if tissue.sum() < count:

@@ -4,8 +4,8 @@ A blob is the set of the n brain voxels with the highest value of
 
     f(x) = -|A (x - c)| / r + a * n(x)
 
-an ellipsoid (A: random rotation and axes, det A = 1; c: center; r: radius of the sphere of the same volume) whose surface
-is dented by smooth unit noise n. Choosing n voxels instead of a level makes the volume exact.
+an ellipsoid (A: random rotation and axes, det A = 1; c: center; r: radius of the sphere of the same volume) whose
+surface is dented by smooth unit noise n. Choosing n voxels instead of a level makes the volume exact.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-DENT = 0.3          # a: how far the noise moves the surface, in radii
-AXIS_RATIO = 1.6    # the longest axis is at most this many mean radii, before normalization
+DENT = 0.3  # a: how far the noise moves the surface, in radii
+AXIS_RATIO = 1.6  # the longest axis is at most this many mean radii, before normalization
 
 
 @dataclass(frozen=True)
