@@ -1,0 +1,60 @@
+"""From what the flow changed to a map of anomaly: signed deviation, published map, healthy error normalized away."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+CLIP, GAIN = 0.4, 2.5                 # published implementation: differences above 0.4 count as 1
+PIXEL_SIGMA, LATENT_SIGMA = 3.0, 1.0  # published implementation: pixels of 1 mm, latent cells
+
+
+def published_map(pixel_difference: np.ndarray, latent_difference: np.ndarray, factor: int) -> np.ndarray:
+    """Eq. 5.10 with the clipping and smoothing of the published evaluation: the baseline, in [0, 1].
+
+    pixel_difference : (N, H, W), image scale [-1, 1]; latent_difference : (N, C, H / factor, W / factor)
+    """
+    pixel = gaussian_filter(_clipped(np.abs(pixel_difference)), (0, PIXEL_SIGMA, PIXEL_SIGMA))
+    latent = gaussian_filter(_clipped(np.abs(latent_difference).mean(1)), (0, LATENT_SIGMA, LATENT_SIGMA))
+    return 0.5 * pixel + 0.5 * _repeat(latent, factor, pixel.shape)
+
+
+def _clipped(difference: np.ndarray) -> np.ndarray:
+    return np.minimum(difference, CLIP) * GAIN
+
+
+def _repeat(maps: np.ndarray, factor: int, shape: tuple[int, ...]) -> np.ndarray:
+    return maps.repeat(factor, 1).repeat(factor, 2)[:, : shape[1], : shape[2]]
+
+
+def smooth_within(deviation: np.ndarray, brain: np.ndarray, sigma: tuple[float, ...]) -> np.ndarray:
+    """Gaussian mean over brain cells only, 0 outside: the rim is not diluted by the background."""
+    weight = gaussian_filter(brain.astype(np.float32), sigma)
+    blurred = gaussian_filter(np.where(brain, deviation, 0).astype(np.float32), sigma)
+    return np.where(brain, blurred / np.maximum(weight, 1e-3), 0)
+
+
+@dataclass(frozen=True, eq=False)
+class HealthyError:
+    """What a detector finds in healthy brains, per cell: the mean and the standard deviation of its deviation."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    floor: float  # added to the deviation, so that a cell that never varied does not shout
+
+    @classmethod
+    def fit(cls, deviations: np.ndarray, brains: np.ndarray, *, floor: float, blur: float = 1.0) -> "HealthyError":
+        """From (N, ...) deviations and brains of N healthy scans on one grid; cells that few scans cover are shrunk
+        toward the mean over the brain."""
+        count = brains.sum(0)
+        mean = (deviations * brains).sum(0) / np.maximum(count, 1)
+        variance = (((deviations - mean) ** 2) * brains).sum(0) / np.maximum(count, 1)
+        typical = variance[count > len(brains) / 2].mean()
+        prior = max(2.0, 0.05 * len(brains))
+        shrunk = (variance * count + typical * prior) / (count + prior)
+        mean = mean * count / (count + prior)
+        return cls(mean.astype(np.float32), np.sqrt(gaussian_filter(shrunk, blur)).astype(np.float32), floor)
+
+    def standardize(self, deviation: np.ndarray) -> np.ndarray:
+        """Signed score in healthy standard deviations; 0 is what a healthy brain shows there."""
+        return (deviation - self.mean) / (self.deviation + self.floor)

@@ -1,0 +1,64 @@
+"""The operating point: where a score is cut by default, decided on healthy scans that trained nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurogen.anomaly.lesions import component_volume_ml
+
+TOLERATED_ML = 3.0
+TOLERATED_SHARE = 19 / 20
+MINIMUM_ML = 0.1
+SLICE_FALSE_POSITIVE_RATE = 0.01
+QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """The score above which a voxel is marked, and what that means, in words."""
+
+    threshold: float
+    sentence: str
+
+
+def volume_threshold(scores: Sequence[np.ndarray], voxel_ml: float, *, step: float = 0.05) -> float:
+    """The lowest threshold at which 19 of 20 healthy scans show <= 3 ml of components of >= 0.1 ml.
+
+    scores : signed score maps of healthy scans, 0 outside the brain. With fewer than 20 scans all must stay below.
+    """
+    return float(np.quantile(
+        [_scan_threshold(score, voxel_ml, step) for score in scores], TOLERATED_SHARE, method="higher"
+    ))
+
+
+def _scan_threshold(score: np.ndarray, voxel_ml: float, step: float) -> float:
+    """The lowest multiple of `step` at which this scan stays below 3 ml; bisection, since volume falls with it."""
+    low, high = 0, int(np.ceil(np.abs(score).max() / step)) + 1
+    while low < high:
+        middle = (low + high) // 2
+        if component_volume_ml(score, middle * step, voxel_ml, MINIMUM_ML) <= TOLERATED_ML:
+            high = middle
+        else:
+            low = middle + 1
+    return high * step
+
+
+def slice_threshold(scores: np.ndarray, brain: np.ndarray) -> float:
+    """The score that 1 % of the brain pixels of healthy slices exceed."""
+    return float(np.quantile(scores[brain], 1 - SLICE_FALSE_POSITIVE_RATE))
+
+
+def healthy_quantiles(scores: Sequence[np.ndarray], brains: Sequence[np.ndarray]) -> dict[str, float]:
+    """Quantiles of |score| over the brains of healthy scans: what makes thresholds of different methods comparable."""
+    pooled = np.concatenate([np.abs(score[brain]) for score, brain in zip(scores, brains, strict=True)])
+    return {str(q): round(float(np.quantile(pooled, q)), 4) for q in QUANTILES}
+
+
+def volume_sentence(threshold: float, scans: int) -> str:
+    """The operating point of a volume in words."""
+    return (
+        f"Marked is what deviates by more than {threshold:.2f} healthy standard deviations from the pseudo-healthy "
+        f"brain. At this threshold at least 19 of 20 healthy calibration scans ({scans} were used) show at most "
+        f"{TOLERATED_ML:g} ml of findings of {MINIMUM_ML:g} ml or more."
+    )

@@ -1,0 +1,209 @@
+"""`detect`: one scan in, pseudo-healthy brain, anomaly map and lesions out, all on the scan's own grid."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from neurogen.anomaly.calibration import OperatingPoint
+from neurogen.anomaly.lesions import DIRECTIONS, Lesion, cut_lesions
+from neurogen.errors import OutOfMemory, UsageError
+from neurogen.models import Model, ModelStore
+from neurogen.preprocess.prepare import PreparationSettings, PreparedScan, prepare, to_native
+from neurogen.progress import Progress, portion, silent
+from neurogen.volumes import Volume
+
+CONTRAST = "t1w"
+
+
+@dataclass(frozen=True)
+class DetectionSettings:
+    """How to detect. Every default is a choice of ours unless it names its origin."""
+
+    model: str = "adult-reflect"
+    steps: int = 1                   # Euler steps; one as in section 5.3.3
+    direction: str = "both"          # "both" | "bright" | "dark"
+    threshold: float | None = None   # healthy standard deviations; None = the model's operating point
+    registered: bool = False         # the scan already lies in MNI152 space
+    bias_correction: bool = True
+    device: str = "auto"             # "auto" | "cpu" | "cuda"
+    seed: int = 0                    # nothing in REFLECT is drawn at random; kept for methods that draw
+    batch_size: int = 16
+    minimum_lesion_ml: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.direction not in DIRECTIONS:
+            raise UsageError(f"Direction {self.direction!r} is unknown. Choose one of {', '.join(DIRECTIONS)}.")
+        if self.steps < 1 or self.batch_size < 1:
+            raise UsageError("steps and batch_size must be at least 1.")
+        if self.threshold is not None and not self.threshold > 0:
+            raise UsageError(f"The threshold is {self.threshold}, but a positive score is needed.")
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """The result of one scan. Every volume lies on the scan's own grid.
+
+    pseudo_healthy : float32, in the scan's intensity units
+    anomaly_map : float32, signed, in healthy standard deviations: + brighter than healthy, - darker, 0 outside the brain
+    lesions : int16, 0 background, 1 = the largest lesion; `table` has one row a lesion in that order
+    brain : uint8
+    """
+
+    pseudo_healthy: Volume
+    anomaly_map: Volume
+    lesions: Volume
+    table: tuple[Lesion, ...]
+    operating_point: OperatingPoint
+    brain: Volume
+    facts: dict
+    warnings: tuple[str, ...]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def detect(
+    volume: Volume, settings: DetectionSettings = DetectionSettings(), progress: Progress = silent, *,
+    mask: Volume | None = None, store: ModelStore | None = None,
+) -> Detection:
+    """Find what is abnormal in a T1w head scan (REFLECT, thesis chapter 5).
+
+    mask : the brain on the scan's grid; without it the brain-mask network is used.
+    Raises InputRefused, ModelUnavailable, OutOfMemory, UsageError; Cancelled where `progress` raises it.
+    """
+    model = (store or ModelStore()).get(settings.model)
+    refuse_unfit_model(model)
+    device = choose_device(settings.device)
+    clock = _Clock()
+    with _memory_errors_named():
+        preparation = PreparationSettings(bias_correction=settings.bias_correction, registered=settings.registered)
+        prepared = prepare(volume, preparation, mask=mask, device=device, progress=portion(progress, 0.0, 0.6))
+        warnings = suitability_warnings(prepared, model)
+        clock.lap("preparation")
+        score, pseudo_healthy = _score(prepared, model, settings, device, portion(progress, 0.6, 0.9))
+        clock.lap("network")
+        detection = assemble(prepared, score, pseudo_healthy, model, settings, warnings, clock.seconds)
+    progress("done", 1.0)
+    return detection
+
+
+def refuse_unfit_model(model: Model) -> None:
+    """Raise UsageError when a model is not one that detects anomalies in T1w volumes."""
+    if model.manifest["task"] != "anomaly":
+        raise UsageError(f"The model {model.id!r} is for {model.manifest['task']}; choose an anomaly model.")
+    if CONTRAST not in model.manifest["calibration"]:
+        raise UsageError(f"The model {model.id!r} has no operating point for T1w volumes. Choose another model.")
+
+
+def suitability_warnings(prepared: PreparedScan, model: Model) -> tuple[str, ...]:
+    """What should make a reader careful; raises InputRefused for a scan the model cannot read."""
+    from neurogen.preprocess.contrast import check_suitable
+
+    manifest = model.manifest | {"contrasts": [CONTRAST]}
+    found = check_suitable(prepared.native, prepared.native_brain, prepared.native.facts, manifest)
+    return (*found, *prepared.warnings)
+
+
+def _score(
+    prepared: PreparedScan, model: Model, settings: DetectionSettings, device: str, progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
+    from neurogen.anomaly.detector import ScoreSettings
+    from neurogen.anomaly.score import score_volume
+
+    chosen = ScoreSettings(steps=settings.steps, batch_size=settings.batch_size)
+    return score_volume(
+        model, prepared.image, prepared.brain, contrast=CONTRAST, settings=chosen, device=device, progress=progress
+    )
+
+
+def assemble(
+    prepared: PreparedScan, score: np.ndarray, pseudo_healthy: np.ndarray, model: Model, settings: DetectionSettings,
+    warnings: tuple[str, ...], seconds: Callable[[], dict[str, float]],
+) -> Detection:
+    """Bring score and pseudo-healthy image home and cut the lesions there."""
+    native = prepared.native
+    brain = to_native(prepared.brain.astype(np.float32), prepared).array > 0.5
+    anomaly = np.where(brain, to_native(score, prepared).array, 0).astype(np.float32)
+    point = operating_point(model, settings)
+    cut = cut_lesions(
+        anomaly, native.affine, point.threshold, direction=settings.direction, minimum_ml=settings.minimum_lesion_ml,
+        template_from_scan=np.linalg.inv(prepared.scan_from_grid), region_at=_region_names(),
+    )
+    return Detection(
+        pseudo_healthy=Volume(_in_scan_units(pseudo_healthy, brain, prepared), native.affine),
+        anomaly_map=Volume(anomaly, native.affine),
+        lesions=Volume(cut.labels, native.affine),
+        table=cut.lesions,
+        operating_point=point,
+        brain=Volume(brain.astype(np.uint8), native.affine),
+        facts={**native.facts, **prepared.facts, "model": model.id, "model_version": model.manifest["version"],
+               "model_sha256": model.sha256},
+        warnings=warnings,
+        seconds=seconds(),
+    )
+
+
+def operating_point(model: Model, settings: DetectionSettings) -> OperatingPoint:
+    """The threshold in use, and what it means."""
+    calibration = model.manifest["calibration"][CONTRAST]
+    if settings.threshold is None:
+        return OperatingPoint(calibration["threshold"], calibration["sentence"])
+    return OperatingPoint(
+        settings.threshold,
+        f"Marked is what deviates by more than {settings.threshold:.2f} healthy standard deviations, as chosen by the "
+        f"user (the model's own operating point is {calibration['threshold']:.2f}).",
+    )
+
+
+def _in_scan_units(pseudo_healthy: np.ndarray, brain: np.ndarray, prepared: PreparedScan) -> np.ndarray:
+    """The scan plus the flow's change, with the bias field put back: only what the flow moved differs."""
+    change = to_native(pseudo_healthy - prepared.image, prepared).array * prepared.scale.unit
+    scan = prepared.native.array
+    field = np.where(prepared.corrected > 1e-6, scan / np.maximum(prepared.corrected, 1e-6), 1.0)
+    return np.where(brain, np.maximum(scan + change * field, 0), scan).astype(np.float32)
+
+
+def _region_names() -> Callable:
+    from neurogen.preprocess.atlas import region_at
+
+    return lambda point: region_at(tuple(point))
+
+
+def choose_device(name: str) -> str:
+    """"cuda" where asked for or, with "auto", where there is one; else "cpu"."""
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("The device cuda was asked for, but torch sees no CUDA device. Use --device cpu or auto.")
+    return "cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu"
+
+
+class _memory_errors_named:
+    """Turns every way of running out of memory into OutOfMemory."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind, error, trace) -> None:
+        if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+            raise OutOfMemory(
+                f"The memory did not suffice ({error}). Close other programs, lower --batch-size, or use --device cpu."
+            ) from error
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._laps[stage] = round(now - self._last, 2)
+        self._last = now
+
+    def seconds(self) -> dict[str, float]:
+        """All laps; the time since the last one is that of the results."""
+        self.lap("results")
+        return dict(self._laps)
+
+

@@ -1,0 +1,185 @@
+"""A trained REFLECT detector: standardized slices in, pseudo-healthy slices and a signed score out.
+
+Slices of 1 mm go through the codec, the flow and back. A volume is treated as slabs of 2 mm (the mean of two axial
+slices); a single slice (the FLAIR benchmark) as it is. Left-right flips are averaged: a healthy brain is nearly
+symmetric, the network's noise is not.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neurogen.anomaly.anomaly_map import HealthyError, published_map, smooth_within
+from neurogen.anomaly.codec import AutoencoderCodec, Codec, PixelCodec
+from neurogen.anomaly.contrast_scale import ContrastScale
+from neurogen.anomaly.reflect import RectifiedFlow
+from neurogen.errors import ModelUnavailable, UsageError
+from neurogen.models import Model, ModelStore
+from neurogen.networks.autoencoder import LatentCodec
+from neurogen.networks.factory import load_network
+from neurogen.preprocess.grid import to_slices
+from neurogen.progress import Progress, silent
+
+SLAB = 2  # slices of 1 mm averaged into one, and pixels along the side of one score cell
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    steps: int = 1            # Euler steps; one is eq. 5.9
+    flips: bool = True        # average over left-right flips
+    batch_size: int = 16
+    sigma_cells: float = 1.0  # smoothing of the deviation before it is standardized, in cells of 2 mm
+
+
+@dataclass(frozen=True, eq=False)
+class SliceCorrection:
+    """What the flow made of N slices, in standardized units of the contrast."""
+
+    restored: np.ndarray      # (N, H, W) pseudo-healthy slices
+    code_change: np.ndarray   # (N, C, h, w) code minus corrected code
+    factor: int               # pixels along the side of one code cell
+
+
+class Detector:
+    """Network, codec and healthy statistics of one model, ready to score slices and prepared volumes."""
+
+    def __init__(
+        self, velocity: nn.Module, codec: Codec, contrasts: dict[str, ContrastScale],
+        healthy: dict[str, HealthyError], *, device: str | torch.device = "cpu",
+    ):
+        self.velocity, self.codec, self.contrasts, self.healthy = velocity, codec, contrasts, healthy
+        self.device = torch.device(device)
+
+    def correct_slices(
+        self, standardized: np.ndarray, contrast: str, settings: ScoreSettings, progress: Progress = silent
+    ) -> SliceCorrection:
+        """(N, 192, 160) standardized slices -> the flow's correction of each."""
+        restored, change = [], []
+        for start in range(0, len(standardized), settings.batch_size):
+            batch = torch.from_numpy(standardized[start : start + settings.batch_size])[:, None].to(self.device)
+            code, corrected = self._correct(batch, self.contrasts[contrast], settings)
+            restored.append(self.codec.restore(batch, code, corrected, self.contrasts[contrast])[:, 0].cpu().numpy())
+            change.append((code - corrected).cpu().numpy())
+            progress("network", min(1.0, (start + settings.batch_size) / len(standardized)))
+        return SliceCorrection(np.concatenate(restored), np.concatenate(change), self.codec.factor)
+
+    @torch.no_grad()
+    def _correct(self, batch: Tensor, scale: ContrastScale, settings: ScoreSettings) -> tuple[Tensor, Tensor]:
+        """Code and corrected code of a batch. The flipped slices are encoded anew, since a latent does not flip."""
+
+        def flow(code: Tensor) -> Tensor:
+            index = torch.full((len(code),), scale.index, dtype=torch.long, device=self.device)
+            return RectifiedFlow.correct(lambda y, t: self.velocity(y, t, index), code, steps=settings.steps)
+
+        code = self.codec.encode(batch, scale)
+        corrected = flow(code)
+        if settings.flips:
+            mirrored = self.codec.encode(batch.flip(-1), scale)
+            corrected = code + 0.5 * ((corrected - code) + (flow(mirrored) - mirrored).flip(-1))
+        return code, corrected
+
+    def deviation(self, standardized: np.ndarray, brain: np.ndarray, correction: SliceCorrection) -> np.ndarray:
+        """(N, h, w) signed: how much brighter than pseudo-healthy each cell of 2 mm is (eq. 5.10, pixel and latent).
+
+        In pixel space both terms of eq. 5.10 are the same. In a latent space the latent term has no sign of its own
+        and takes the pixel term's.
+        """
+        pixel = _pooled(standardized - correction.restored)
+        if isinstance(self.codec, PixelCodec):
+            return pixel
+        latent = np.abs(correction.code_change).mean(1)
+        repeat = correction.factor // SLAB
+        latent = latent.repeat(repeat, 1).repeat(repeat, 2)
+        return 0.5 * pixel + 0.5 * np.sign(pixel) * latent
+
+    def slice_deviation(
+        self, slices: np.ndarray, brain: np.ndarray, contrast: str, settings: ScoreSettings
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Smoothed deviation (N, h, w) of single slices (N, 192, 160), and their brain cells."""
+        standardized = self.contrasts[contrast].standardize(slices, brain)
+        correction = self.correct_slices(standardized, contrast, settings)
+        cells = _pooled(brain.astype(np.float32)) >= 0.5
+        deviation = self.deviation(standardized, brain, correction)
+        sigma = (0, settings.sigma_cells, settings.sigma_cells)
+        return smooth_within(deviation, cells, sigma), cells
+
+    def volume_deviation(
+        self, image: np.ndarray, brain: np.ndarray, contrast: str, settings: ScoreSettings,
+        progress: Progress = silent,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of a prepared volume: smoothed deviation (80, 96, 80), its brain cells, and the flow's change of the image
+        (80, 192, 160) in standardized units (pseudo-healthy minus input)."""
+        slabs, inside = to_slabs(image, brain)
+        standardized = self.contrasts[contrast].standardize(slabs, inside)
+        change = np.zeros_like(standardized)
+        deviation = np.zeros((len(slabs), *[n // SLAB for n in slabs.shape[1:]]), np.float32)
+        filled = np.flatnonzero(inside.any((1, 2)))
+        correction = self.correct_slices(standardized[filled], contrast, settings, progress)
+        change[filled] = correction.restored - standardized[filled]
+        deviation[filled] = self.deviation(standardized[filled], inside[filled], correction)
+        cells = _pooled(inside.astype(np.float32)) >= 0.5
+        return smooth_within(deviation, cells, (settings.sigma_cells,) * 3), cells, change
+
+    def published_score(
+        self, slices: np.ndarray, brain: np.ndarray, contrast: str, settings: ScoreSettings
+    ) -> np.ndarray:
+        """Eq. 5.10 as the published evaluation computes it (N, 192, 160): the baseline that the score is judged by."""
+        scale = self.contrasts[contrast]
+        standardized = scale.standardize(slices, brain)
+        correction = self.correct_slices(standardized, contrast, settings)
+        difference = (standardized - correction.restored) * brain * scale.deviation
+        return published_map(difference, correction.code_change * scale.deviation, correction.factor)
+
+
+def to_slabs(image: np.ndarray, brain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(160, 192, 160) volume and brain -> (80, 192, 160) means of two axial slices over their brain, and its mask."""
+    slices, inside = to_slices(image), to_slices(brain)
+    count = inside.reshape(-1, SLAB, *inside.shape[1:]).sum(1)
+    total = (slices * inside).reshape(-1, SLAB, *slices.shape[1:]).sum(1)
+    return (total / np.maximum(count, 1)).astype(np.float32), count > 0
+
+
+def _pooled(slices: np.ndarray) -> np.ndarray:
+    """(N, 2h, 2w) -> (N, h, w): means of 2 x 2 pixels."""
+    n, h, w = slices.shape
+    return slices.reshape(n, h // SLAB, SLAB, w // SLAB, SLAB).mean((2, 4))
+
+
+def load_detector(model: Model, *, device: str = "cpu", store: ModelStore | None = None) -> Detector:
+    """The detector that a model folder describes. Raises ModelUnavailable when a part is missing or corrupt."""
+    if model.manifest.get("method") not in ("reflect", "reflect-2"):
+        raise ModelUnavailable(
+            f"The model {model.id!r} is no anomaly detector that this version knows (method "
+            f"{model.manifest.get('method')!r}). Choose one of `neurogen models list`."
+        )
+    tensors = model.tensors("healthy")
+    contrasts = {name: ContrastScale.from_manifest(model.manifest["contrast_scales"], name)
+                 for name in model.manifest["contrast_scales"]}
+    floor = model.manifest["healthy_floor"]
+    healthy = {
+        name: HealthyError(tensors[f"{name}_mean"].float().numpy(), tensors[f"{name}_deviation"].float().numpy(), floor)
+        for name in contrasts
+    }
+    codec = _codec(model, device, store or ModelStore())
+    return Detector(load_network(model, device), codec, contrasts, healthy, device=device)
+
+
+def _codec(model: Model, device: str, store: ModelStore) -> Codec:
+    description = model.manifest["codec"]
+    if description["kind"] == "pixel":
+        return PixelCodec(factor=description["factor"])
+    return autoencoder_codec(store.get(description["model"]), device)
+
+
+def autoencoder_codec(model: Model, device: str = "cpu") -> AutoencoderCodec:
+    """The codec of an autoencoder model; its manifest holds the latents' mean and deviation per channel."""
+    return AutoencoderCodec(LatentCodec.of(model, device), channels=len(model.manifest["latent_scale"]["mean"]))
+
+
+def contrast_of(detector: Detector, name: str) -> ContrastScale:
+    """The scale of a contrast. Raises UsageError when the model was not trained for it."""
+    if name not in detector.contrasts:
+        raise UsageError(f"The model knows {', '.join(detector.contrasts)}, not {name!r}.")
+    return detector.contrasts[name]

@@ -1,0 +1,72 @@
+"""Validation of a detector: lesions planted in kept-apart healthy slices, found or not.
+
+The lesions are of kinds the training corruption never draws (synth/lesions.py), and their seeds are not those of the
+evaluation set. No real lesion takes part.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from neurogen.anomaly.detector import Detector, ScoreSettings
+from neurogen.synth.lesions import KINDS, plant_lesion
+from neurogen.training.cache import SliceCache
+
+SEED = 4711
+VOLUME_ML = (0.2, 40.0)
+CONTRAST = (1.0, 3.0)
+
+
+@dataclass(frozen=True, eq=False)
+class PlantedSlices:
+    """Kept-apart slices of one contrast, each with one lesion, and the same slices untouched."""
+
+    contrast: str
+    images: np.ndarray   # (N, 192, 160) in [0, 1]
+    healthy: np.ndarray  # (N, 192, 160)
+    brain: np.ndarray    # (N, 192, 160) bool
+    lesion: np.ndarray   # (N, 192, 160) bool
+
+    def measure(self, detector: Detector, settings: ScoreSettings = ScoreSettings()) -> dict[str, float]:
+        """ap: average precision of |deviation| over brain cells; ap_bright: of the signed deviation, bright kinds only;
+        error: root mean square deviation of the healthy slices, in standardized units."""
+        from sklearn.metrics import average_precision_score
+
+        deviation, cells = detector.slice_deviation(self.images, self.brain, self.contrast, settings)
+        healthy, _ = detector.slice_deviation(self.healthy, self.brain, self.contrast, settings)
+        spread = np.sqrt(gaussian_filter((healthy**2).mean(0), 3.0)) + 0.05  # of the method itself, by place
+        truth = _cells_of(self.lesion)
+        score = deviation / spread
+        bright = np.arange(len(truth)) % len(KINDS) == KINDS.index("bright")
+        return {
+            "ap": float(average_precision_score(truth[cells], np.abs(score)[cells])),
+            "ap_bright": float(average_precision_score(truth[bright][cells[bright]], score[bright][cells[bright]])),
+            "error": float(np.sqrt((healthy[cells] ** 2).mean())),
+        }
+
+
+def plant_in_slices(cache: SliceCache, contrast: str, count: int, *, split: str = "calibrate") -> PlantedSlices:
+    """One lesion in each of `count` slices of a split, spread over its scans and levels; kinds in turn."""
+    available = cache.where(split=split, contrast=contrast)
+    available = available[cache.coverage[available] > 0.15]  # room for every size
+    chosen = available[np.linspace(0, len(available) - 1, count).round().astype(int)]
+    healthy = cache.images[chosen].astype(np.float32) / 255
+    brain = healthy > 0
+    rng = np.random.default_rng(SEED)
+    planted = [_plant(image, inside, KINDS[k % len(KINDS)], rng)
+               for k, (image, inside) in enumerate(zip(healthy, brain, strict=True))]
+    return PlantedSlices(contrast, np.stack([p.image[..., 0] for p in planted]), healthy, brain,
+                         np.stack([p.mask[..., 0] for p in planted]))
+
+
+def _plant(image: np.ndarray, brain: np.ndarray, kind: str, rng: np.random.Generator):
+    volume = float(np.exp(rng.uniform(*np.log(VOLUME_ML))))
+    return plant_lesion(image[..., None], brain[..., None], (1.0, 1.0, 1.0), kind, volume,
+                        rng.uniform(*CONTRAST), rng)
+
+
+def _cells_of(mask: np.ndarray) -> np.ndarray:
+    """(N, 192, 160) -> (N, 96, 80): cells that are at least half lesion."""
+    n, h, w = mask.shape
+    return mask.reshape(n, h // 2, 2, w // 2, 2).mean((2, 4)) >= 0.5
