@@ -97,14 +97,12 @@ def _healthy_statistics(slices: SliceSet, parts: SliceSplit) -> HealthyStatistic
     """Those of the file's own training slices; None where it has too few (then the shipped ones are used)."""
     if not len(parts.training):
         return None
-    return HealthyStatistics.of(slices.flair[parts.training], slices.brain[parts.training])
+    return HealthyStatistics.of(zip(slices.flair[parts.training], slices.brain[parts.training], strict=True))
 
 
 def _weights(slices: SliceSet, parts: SliceSplit, seed: int) -> dict[str, np.ndarray]:
     """Resampling weights for every column: the same draws for every method, so that rows compare."""
-    evaluated = patient_weights(
-        slices.patients[parts.evaluated], resamples=RESAMPLES, rng=np.random.default_rng(seed)
-    )
+    evaluated = patient_weights(slices.patients[parts.evaluated], resamples=RESAMPLES, rng=np.random.default_rng(seed))
     weights = dict.fromkeys(COLUMNS, evaluated)
     if len(parts.stroke_free):
         weights["fp_ml"] = patient_weights(

@@ -57,9 +57,7 @@ class Reflect:
         from neurogen.anomaly.reflect_slices import score_slices
 
         padded = pad_pictures(images.astype(np.float32) / 255)
-        scores = score_slices(
-            self.model, padded, pad_pictures(brain), contrast=self.contrast, settings=self.settings
-        )
+        scores = score_slices(self.model, padded, pad_pictures(brain), contrast=self.contrast, settings=self.settings)
         return crop_from_grid(np.asarray(scores), images.shape[1:])
 
     def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
@@ -117,9 +115,7 @@ def resolve(
     return chosen, notes
 
 
-def reflect_method(
-    name: str, store: "ModelStore", *, contrast: str, direction: str, device: str, seed: int
-) -> Reflect:
+def reflect_method(name: str, store: "ModelStore", *, contrast: str, direction: str, device: str, seed: int) -> Reflect:
     """The shipped model behind `reflect` or `reflect-2`, with its manifest's operating point for this contrast."""
     model = store.get(REFLECT_MODELS[name])
     from neurogen.anomaly import DetectionSettings
@@ -135,7 +131,9 @@ def operating_threshold(model: "Model", contrast: str, *, reference: str | None 
     return None if value is None else float(value)
 
 
-def slice_method(name: str, store: "ModelStore", healthy: HealthyStatistics | None, *, device: str, seed: int):
+def slice_method(
+    name: str, store: "ModelStore", healthy: HealthyStatistics | None, *, device: str, seed: int
+) -> SliceMethod:
     """One of METHODS for FLAIR slices. healthy None = the statistics that travel with the shipped model."""
     if name in REFLECT_MODELS:
         return reflect_method(name, store, contrast="flair", direction="bright", device=device, seed=seed)
@@ -143,6 +141,15 @@ def slice_method(name: str, store: "ModelStore", healthy: HealthyStatistics | No
     if name == "reference-intensity":
         return ReferenceIntensity(threshold=threshold)
     return ReferenceZscore(healthy or read_model_statistics(store.get(STATISTICS_MODEL)), threshold=threshold)
+
+
+def volume_method(
+    name: str, store: "ModelStore", healthy: Callable[[], HealthyStatistics], *, device: str, seed: int
+) -> VolumeMethod:
+    """One of METHODS for prepared T1w scans. healthy() computes the statistics when the z-score asks for them."""
+    if name in REFLECT_MODELS:
+        return reflect_method(name, store, contrast="t1w", direction="both", device=device, seed=seed)
+    return ReferenceIntensity() if name == "reference-intensity" else ReferenceZscore(healthy())
 
 
 def _shipped_reference_threshold(name: str, store: "ModelStore") -> float | None:

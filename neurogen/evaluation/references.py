@@ -7,7 +7,7 @@ Slices are scored one by one: bright is anomalous (FLAIR). Volumes on the workin
 axial planes, the Gaussian in three dimensions, and by magnitude: bright and dark are both anomalous (T1w).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,18 +32,17 @@ class HealthyStatistics:
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, images: Sequence[np.ndarray], brains: Sequence[np.ndarray]) -> "HealthyStatistics":
-        """One pass over the images (Welford, Technometrics 1962), so that volumes need not be held together."""
-        if not len(images):
-            raise ValueError("No healthy image was given, but a mean and a standard deviation are needed.")
-        mean = np.zeros(images[0].shape)
-        squares = np.zeros(images[0].shape)
-        for count, (image, brain) in enumerate(zip(images, brains, strict=True), start=1):
-            x = normalized(image, brain)
+    def of(cls, healthy: Iterable[tuple[np.ndarray, np.ndarray]]) -> "HealthyStatistics":
+        """From pairs (image, brain), in one pass (Welford, Technometrics 1962): volumes need not be held together."""
+        count, mean, squares = 0, 0.0, 0.0
+        for count, (image, brain) in enumerate(healthy, start=1):
+            x = normalized(image, brain).astype(np.float64)
             step = x - mean
-            mean += step / count
-            squares += step * (x - mean)
-        return cls(mean.astype(np.float32), np.sqrt(squares / len(images)).astype(np.float32))
+            mean = mean + step / count
+            squares = squares + step * (x - mean)
+        if not count:
+            raise ValueError("No healthy image was given, but a mean and a standard deviation are needed.")
+        return cls(mean.astype(np.float32), np.sqrt(squares / count).astype(np.float32))
 
     def zscore(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
         return (normalized(image, brain) - self.mean) / (self.deviation + SD_FLOOR)
