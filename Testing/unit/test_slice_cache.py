@@ -5,7 +5,7 @@ import pytest
 
 from neurogen.errors import InputRefused
 from neurogen.preprocess.grid import GRID_AFFINE, GRID_SHAPE, from_slices
-from neurogen.training.cache import SliceCache, joined, pad_pictures, write_index, write_scan
+from neurogen.training.cache import SliceCache, pad_pictures, to_uint8, write_index, write_scan
 from neurogen.training.splits import kept_apart
 
 
@@ -17,10 +17,15 @@ def head(seed: int, levels: slice) -> np.ndarray:
     return image
 
 
+def prepared(seed: int, levels: slice) -> np.ndarray:
+    image = head(seed, levels)
+    return to_uint8(image, image > 0)
+
+
 @pytest.fixture
 def folder(tmp_path):
     for k, name in enumerate(("a", "b")):
-        write_scan(tmp_path, name, head(k, slice(30 + k, 60)), GRID_AFFINE)
+        write_scan(tmp_path, name, prepared(k, slice(30 + k, 60)), GRID_AFFINE)
     write_index(tmp_path, "t1", [{"id": "a", "split": "train"}, {"id": "b", "split": "test", "contrast": "t2w"}])
     return tmp_path
 
@@ -46,13 +51,13 @@ def test_where_picks_split_and_contrast(folder):
 
 def test_slices_with_little_brain_are_left_out(folder):
     assert len(SliceCache.load(folder, minimum_coverage=0.25)) == 59  # 80 x 100 of 192 x 160 is 0.26
-    with pytest.raises(InputRefused, match="no slice"):
+    with pytest.raises(InputRefused, match="no slice to train on"):
         SliceCache.load(folder, minimum_coverage=0.27)
 
 
 def test_a_changed_scan_is_read_again(folder):
     assert (SliceCache.load(folder).subject == "a").sum() == 30
-    write_scan(folder, "a", head(3, slice(20, 60)), GRID_AFFINE)
+    write_scan(folder, "a", prepared(3, slice(20, 60)), GRID_AFFINE)
     assert (SliceCache.load(folder).subject == "a").sum() == 40
 
 
@@ -76,12 +81,15 @@ def test_pictures_are_padded_and_never_rescaled():
         pad_pictures(np.zeros((1, 193, 160), np.uint8))
 
 
-def test_joining_keeps_order_and_names(folder):
-    pictures = np.full((2, 180, 150), 9, np.uint8)
-    flair = SliceCache.from_pictures(pictures, subject=["x", "y"], contrast="flair", level=80, split=["train", "test"])
-    both = joined([SliceCache.load(folder), flair])
-    assert len(both) == 61 and list(both.subject[-2:]) == ["x", "y"] and both.level[-1] == 80
-    np.testing.assert_array_equal(both.images[-2:], flair.images)
+def test_a_stack_of_few_levels_is_placed_at_them(folder):
+    picture = np.full((160, 192, 1), 9, np.uint8)
+    write_scan(folder, "x", picture, GRID_AFFINE, first_level=87)
+    write_index(folder, "flair", [{"id": "x", "split": "train"}])
+    cache = SliceCache.load(folder)
+    k = cache.where(contrast="flair")
+    assert len(cache) == 60 and list(cache.level[k]) == [87] and (cache.images[k] == 9).all()
+    with pytest.raises(InputRefused, match="float32"):
+        write_scan(folder, "y", picture.astype(np.float32), GRID_AFFINE)
 
 
 def test_subjects_kept_apart_are_the_first_of_the_listed_permutation():

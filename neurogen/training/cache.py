@@ -1,15 +1,15 @@
 """Axial slices of many prepared scans, ready to draw batches from.
 
-On disk a cache is a folder with one `<id>.npz` a scan (`image`: uint8 (160, 192, 160) on the working grid, 0 outside
-the brain, 255 = 1.0) and one or more `*index.json` that list the scans. From these one memory-mapped array of all
-slices is built once, so that any number of scans trains in little memory.
+On disk a cache is a folder with one `<id>.npz` a scan and one or more `*index.json` that list the scans. A scan is
+`image`: uint8 (160, 192, K) on the working grid, 0 outside the brain, 255 = 1.0; K = 160, or fewer from `first_level`
+on. From these one memory-mapped array of all slices is built once, so that any number of scans trains in little memory.
 """
 
 import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,17 +52,6 @@ class SliceCache:
         shape = (len(named["level"]), *SLICE_SHAPE)
         return cls(images=np.memmap(array, np.uint8, mode="r", shape=shape), **named)
 
-    @classmethod
-    def from_pictures(
-        cls, images: np.ndarray, *, subject: Sequence[str], contrast: str, level: int, split: Sequence[str]
-    ) -> "SliceCache":
-        """A cache in memory from (N, <= 192, <= 160) uint8 pictures of one level, zero-padded around their centers."""
-        padded = pad_pictures(images)
-        n = len(padded)
-        coverage = (padded > 0).mean((1, 2), dtype=np.float32)
-        subject, split = np.asarray(subject), np.asarray(split)
-        return cls(padded, subject, np.full(n, contrast), np.full(n, level, np.int16), coverage, split)
-
     @property
     def brain(self) -> np.ndarray:
         """(N, 192, 160) bool, computed when asked for: `cache.images[k] > 0` is cheaper for one slice."""
@@ -81,13 +70,6 @@ class SliceCache:
         return np.flatnonzero(chosen)
 
 
-def joined(caches: Iterable[SliceCache]) -> SliceCache:
-    """One cache in memory from several (a volume's slices and single-level pictures, for example)."""
-    caches = list(caches)
-    names = ("images", "subject", "contrast", "level", "coverage", "split")
-    return SliceCache(**{name: np.concatenate([getattr(c, name) for c in caches]) for name in names})
-
-
 def pad_pictures(images: np.ndarray) -> np.ndarray:
     """(N, h, w) -> (N, 192, 160), zeros around, one more below and to the right where odd. Never rescaled.
 
@@ -100,17 +82,21 @@ def pad_pictures(images: np.ndarray) -> np.ndarray:
     return np.pad(images, pads)
 
 
-def write_scan(folder: Path, name: str, image: np.ndarray, affine: np.ndarray) -> Path:
-    """Add a prepared scan, image (160, 192, 160) float in [0, 1], 0 outside the brain, to a cache folder."""
-    if image.shape != GRID_SHAPE:
-        raise InputRefused(f"The prepared scan {name} has shape {image.shape}, but {GRID_SHAPE} is needed.")
-    levels = np.clip(np.round(image * 255), image > 0, 255).astype(np.uint8)  # faint brain stays above 0
+def write_scan(folder: Path, name: str, image: np.ndarray, affine: np.ndarray, *, first_level: int = 0) -> Path:
+    """Add a prepared scan, image (160, 192, K) uint8, 0 outside the brain, to a cache folder; see `to_uint8`."""
+    _check_scan(name, image)
     path = Path(folder) / f"{name}.npz"
     part = path.with_suffix(".part")
     with part.open("wb") as stream:
-        np.savez_compressed(stream, image=levels, affine=np.asarray(affine, np.float64))
+        np.savez_compressed(stream, image=image, affine=np.asarray(affine, np.float64), first_level=first_level)
     os.replace(part, path)
     return path
+
+
+def to_uint8(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Image in [0, 1] to 0..255, at least 1 inside the brain, so that `> 0` stays the brain, and 0 outside."""
+    levels = np.clip(np.round(image * 255), 1, 255).astype(np.uint8)
+    return np.where(brain, levels, np.uint8(0))
 
 
 def write_index(folder: Path, name: str, scans: Sequence[dict[str, str]]) -> Path:
@@ -154,28 +140,35 @@ def _build(folder: Path, entries: list[dict], array: Path, table: Path, minimum_
     part = array.with_suffix(".part")
     with part.open("wb") as stream:
         for entry in entries:
-            pictures = to_slices(_read_scan(folder / f"{entry['id']}.npz"))
+            image, first_level = _read_scan(folder / f"{entry['id']}.npz")
+            pictures = to_slices(image)
             coverage = (pictures > 0).mean((1, 2), dtype=np.float32)
             kept = np.flatnonzero(coverage >= minimum_coverage)
             stream.write(pictures[kept].tobytes())
-            columns["level"].append(kept.astype(np.int16))
+            columns["level"].append((kept + first_level).astype(np.int16))
             columns["coverage"].append(coverage[kept])
             for name, value in (("subject", entry["id"]), ("contrast", entry["contrast"]), ("split", entry["split"])):
                 columns[name].append(np.full(len(kept), value))
     if not sum(map(len, columns["level"])):
         part.unlink()
-        raise InputRefused(f"No scan of {folder} has {minimum_coverage:.0%} brain on any level: there is no slice to train on.")
+        raise InputRefused(
+            f"No scan of {folder} has {minimum_coverage:.0%} brain on any level: there is no slice to train on."
+        )
     with table.open("wb") as stream:
         np.savez(stream, **{name: np.concatenate(values) for name, values in columns.items()})
     os.replace(part, array)
 
 
-def _read_scan(path: Path) -> np.ndarray:
+def _read_scan(path: Path) -> tuple[np.ndarray, int]:
     try:
         with np.load(path) as scan:
-            image = scan["image"]
+            image, first_level = scan["image"], int(scan["first_level"]) if "first_level" in scan else 0
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise InputRefused(f"{path} is not a prepared scan ({error}). Prepare it again.") from error
-    if image.shape != GRID_SHAPE or image.dtype != np.uint8:
-        raise InputRefused(f"{path} holds {image.dtype} {image.shape}, but uint8 {GRID_SHAPE} is needed.")
-    return image
+    _check_scan(str(path), image)
+    return image, first_level
+
+
+def _check_scan(name: str, image: np.ndarray) -> None:
+    if image.ndim != 3 or image.shape[:2] != GRID_SHAPE[:2] or image.dtype != np.uint8:
+        raise InputRefused(f"{name} holds {image.dtype} {image.shape}, but uint8 {GRID_SHAPE[:2]} x levels is needed.")

@@ -38,7 +38,7 @@ class Task(Protocol):
         """Measures of the network as it is now (averaged weights, eval mode), among them `score`, higher is better."""
 
     def export(self, out: Path, network_state: dict[str, Tensor], record: dict) -> None:
-        """Write the model folder from the best weights and the JSON-able record of the run."""
+        """Write the model to a folder inside `out` from the best weights and the JSON-able record of the run."""
 
 
 @dataclass(frozen=True)
@@ -271,8 +271,15 @@ def _autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def _record(state: dict) -> dict:
-    """What a manifest says of a run: settings, length, the best step and the curve. JSON-able."""
-    keys = ("settings", "step", "minutes", "stopped", "history")
-    hours = {"hours": round(state["minutes"] / 60, 3)}
-    best = {"best_step": state["best"]["step"], "best_score": state["best"]["score"]}
-    return {key: state[key] for key in keys} | hours | best
+    """What a manifest's `training` says of a run: seed, steps, hours, the best step, all settings, the curve."""
+    best = state["best"]
+    return {
+        "seed": state["settings"]["seed"],
+        "steps": state["step"],
+        "hours": round(state["minutes"] / 60, 3),
+        "stopped": state["stopped"],
+        "best_step": best["step"],
+        "best_score": best["score"],
+        "settings": state["settings"],
+        "history": state["history"],
+    }
