@@ -103,7 +103,7 @@ def _slice_step(path: Path, positions: list[np.ndarray]) -> np.ndarray:
     step = np.median(steps, axis=0)
     length = float(np.linalg.norm(step))
     lengths = np.linalg.norm(steps, axis=1)
-    if lengths.min() < PLACE_TOLERANCE * max(length, lengths.max()):
+    if len({tuple(position) for position in np.round(positions, 2)}) < len(positions):
         raise InputRefused(
             f"The DICOM series in {path.name} holds several slices at the same place (several echoes, directions or "
             "time points), but one 3-D volume is needed. Put the slices of a single volume into a folder of their own."

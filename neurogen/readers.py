@@ -4,6 +4,7 @@ A reader returns `Scan`: the stored array (I, J, K), its affine to RAS mm and th
 must be like is judged in `volumes.py`.
 """
 
+import gzip
 import hashlib
 import json
 import math
@@ -34,7 +35,18 @@ TAGS = (
     "BodyPartExamined",
 )
 TIMES = ("RepetitionTime", "EchoTime", "InversionTime")  # DICOM and `facts` in ms, BIDS in s
-BROKEN_DATA = (EOFError, zlib.error, OSError, ValueError, RuntimeError, nib.filebasedimages.ImageFileError)
+BROKEN_DATA = (
+    EOFError,
+    zlib.error,
+    OSError,
+    OverflowError,
+    ValueError,
+    RuntimeError,
+    nib.filebasedimages.ImageFileError,
+    nib.spatialimages.HeaderDataError,
+)
+
+CHUNK_BYTES = 1 << 22
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -59,6 +71,7 @@ def read_nifti(path: Path) -> Scan:
     affine, facts = _nifti_affine(path, image, shape)
     check_affine(path, affine)
     try:
+        _read_to_checksum(path)
         stored = np.asanyarray(image.dataobj).reshape(shape)
     except BROKEN_DATA as error:
         refuse_broken(path, "its voxels cannot be read", error)
@@ -171,8 +184,9 @@ def refuse_unreadable(path: Path) -> None:
 
 
 def refuse_broken(path: Path, why: str, error: Exception | None) -> NoReturn:
+    cause = "" if error is None else f" ({type(error).__name__})"
     raise InputRefused(
-        f"{path.name} is not a whole, valid image: {why}{_reason(error)}. Needed is {ACCEPTED_FORMATS}. "
+        f"{path.name} is not a whole, valid image: {why}{cause}. Needed is {ACCEPTED_FORMATS}. "
         "Copy or export the scan again."
     ) from error
 
@@ -225,14 +239,19 @@ def _nifti_affine(path: Path, image, shape: tuple[int, int, int]) -> tuple[np.nd
     return sform, {"affine_warning": warning}
 
 
+def _read_to_checksum(path: Path) -> None:
+    """Unpacks a .gz to its end, where its checksum is: nibabel stops at the last voxel and would miss damage."""
+    if path.name.lower().endswith(".gz"):
+        with gzip.open(path) as stream:
+            while stream.read(CHUNK_BYTES):
+                pass
+
+
 def _places_its_voxels(path: Path, keys: Sequence[str]) -> bool:
     """Whether the header holds an orientation: ITK fills in the identity where it does not."""
     if path.suffix.lower() in (".nrrd", ".nhdr"):
         return "NRRD_space" in keys
-    head = path.open("rb").read(4096)
+    with path.open("rb") as stream:
+        head = stream.read(4096)
     return any(word in head for word in (b"TransformMatrix", b"Orientation", b"Rotation"))
 
-
-def _reason(error: Exception | None) -> str:
-    """The last line of what the library said, without its file paths."""
-    return "" if error is None else f" ({type(error).__name__})"

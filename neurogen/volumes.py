@@ -84,7 +84,8 @@ def load_volume(path: str | Path, *, as_labels: bool = False, allow_single_slice
 def save_volume(volume: Volume, path: str | Path) -> None:
     """Write NIfTI (`.nii.gz` or `.nii`) with the dtype of the array; boolean becomes uint8, int64 becomes int32.
 
-    The same volume gives the same bytes. Raises InputRefused where the file cannot be written.
+    The same volume gives the same bytes, and the file appears when it is whole. Raises InputRefused where it cannot be
+    written.
     """
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
@@ -93,10 +94,13 @@ def save_volume(volume: Volume, path: str | Path) -> None:
     image.header.set_xyzt_units("mm")
     image.set_sform(volume.affine, code=1)
     image.set_qform(volume.affine, code=0 if _is_sheared(volume.affine) else 1)
+    part = path.with_name(f".part-{path.name}")
     try:
-        nib.save(image, path)
+        nib.save(image, part)
+        part.replace(path)
     except OSError as error:
-        path.unlink(missing_ok=True)
+        if part.exists():
+            part.unlink()
         raise InputRefused(
             f"{path} could not be written: {error.strerror or error}. A folder with free space that you may write "
             "to is needed. Choose another output folder."
