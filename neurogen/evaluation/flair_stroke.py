@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import neurogen
+from neurogen.errors import InputRefused
 from neurogen.evaluation import metrics
 from neurogen.evaluation.bootstrap import (
     LEVEL,
@@ -33,7 +34,7 @@ from neurogen.evaluation.bootstrap import (
 )
 from neurogen.evaluation.flair_slices import PIXEL_ML, SliceSet, SliceSplit, load_slices, split
 from neurogen.evaluation.methods import SliceMethod, resolve, slice_method
-from neurogen.evaluation.references import HealthyStatistics
+from neurogen.evaluation.references import HealthyStatistics, ReferenceIntensity, ReferenceZscore
 from neurogen.evaluation.tables import Table
 from neurogen.models import ModelStore
 from neurogen.progress import Progress, portion, silent
@@ -77,7 +78,7 @@ def run(
     healthy = _healthy_statistics(slices, parts)
     store = store or ModelStore()
     chosen, notes = resolve(
-        methods, lambda name: slice_method(name, store, healthy, device=device, seed=seed), door="score_slices"
+        methods, lambda name: slice_method(name, store, healthy, device=device), door="score_slices"
     )
     weights = _weights(slices, parts, seed)
     rows, intervals, thresholds = {}, {}, {}
@@ -91,6 +92,26 @@ def run(
     if json_path is not None:
         table.write_json(Path(json_path))
     return table
+
+
+def shipped_statistics(slices_path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """What a model carries so that this table can be made on slices without stroke-free ones among them.
+
+    The tensors of its file `healthy` (`flair_reference_mean`, `flair_reference_sd`), and the manifest's
+    calibration["flair"]["reference_thresholds"]. Raises InputRefused for a file with too few stroke-free slices.
+    """
+    slices = load_slices(Path(slices_path))
+    parts = split(slices.area_mm2)
+    healthy = _healthy_statistics(slices, parts)
+    if healthy is None:
+        raise InputRefused(
+            f"{slices_path} has too few stroke-free slices: 275 are needed for training and calibration."
+        )
+    thresholds = {}
+    for method in (ReferenceIntensity(), ReferenceZscore(healthy)):
+        scored = _score(method, slices, parts.calibration, silent)
+        thresholds[method.name] = _calibrated_threshold(scored)
+    return {"flair_reference_mean": healthy.mean, "flair_reference_sd": healthy.deviation}, thresholds
 
 
 def _healthy_statistics(slices: SliceSet, parts: SliceSplit) -> HealthyStatistics | None:
@@ -121,7 +142,7 @@ def _evaluate(
     evaluated, calibration, free = (_part(scored, chosen) for chosen in np.split(np.arange(len(wanted)), ends))
     threshold = method.threshold
     if len(parts.calibration):
-        threshold = float(np.quantile(calibration.scores[calibration.brain], 1 - HEALTHY_SHARE_MARKED))
+        threshold = _calibrated_threshold(calibration)
     statistics = {**_threshold_free(evaluated), "seconds": mean_over_images(evaluated.seconds)}
     if threshold is not None:
         statistics |= _at_threshold(evaluated, threshold)
@@ -146,6 +167,11 @@ def _score(method: SliceMethod, slices: SliceSet, chosen: np.ndarray, progress: 
 
 def _part(scored: _Scored, index: np.ndarray) -> _Scored:
     return _Scored(scored.scores[index], scored.lesion[index], scored.brain[index], scored.seconds[index])
+
+
+def _calibrated_threshold(scored: _Scored) -> float:
+    """The score that 1 % of the brain pixels of healthy slices exceed."""
+    return float(np.quantile(scored.scores[scored.brain], 1 - HEALTHY_SHARE_MARKED))
 
 
 def _threshold_free(scored: _Scored) -> dict[str, Statistic]:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from neurogen.environment import choose_device
 from neurogen.errors import ModelUnavailable, UsageError
 from neurogen.evaluation.references import HealthyStatistics, ReferenceIntensity, ReferenceZscore
-from neurogen.preprocess.grid import from_slices, to_slices
 from neurogen.training.cache import pad_pictures
 
 if TYPE_CHECKING:
-    from neurogen.anomaly import DetectionSettings
     from neurogen.models import Model, ModelStore
 
 REFLECT_MODELS = {"reflect": "adult-reflect", "reflect-2": "adult-reflect-2"}
@@ -44,30 +43,27 @@ class VolumeMethod(Protocol):
 
 @dataclass(frozen=True)
 class Reflect:
-    """A shipped REFLECT model as a benchmark method, for slices of one contrast or for volumes."""
+    """A REFLECT model as a benchmark method. Slices are scored for what is too bright, volumes for either direction."""
 
     name: str
     model: "Model"
-    settings: "DetectionSettings"
     contrast: str
+    device: str
     threshold: float | None
 
     def score_slices(self, images: np.ndarray, brain: np.ndarray) -> np.ndarray:
         """uint8 slices of any size up to the grid's: 255 becomes 1, zero-padded around, scored, cropped back."""
-        from neurogen.anomaly.reflect_slices import score_slices
+        from neurogen.anomaly.score import score_slices
 
         padded = pad_pictures(images.astype(np.float32) / 255)
-        scores = score_slices(self.model, padded, pad_pictures(brain), contrast=self.contrast, settings=self.settings)
-        return crop_from_grid(np.asarray(scores), images.shape[1:])
+        scores = score_slices(self.model, padded, pad_pictures(brain), contrast=self.contrast, device=self.device)
+        return crop_from_grid(scores, images.shape[1:])
 
     def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
         """A prepared scan, as `detect` scores it between preparation and the way back."""
-        from neurogen.anomaly.reflect_slices import score_slices
+        from neurogen.anomaly.score import score_volume
 
-        scores = score_slices(
-            self.model, to_slices(image), to_slices(brain), contrast=self.contrast, settings=self.settings
-        )
-        return from_slices(np.asarray(scores))
+        return np.abs(score_volume(self.model, image, brain, contrast=self.contrast, device=self.device)[0])
 
 
 def crop_from_grid(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -115,13 +111,10 @@ def resolve(
     return chosen, notes
 
 
-def reflect_method(name: str, store: "ModelStore", *, contrast: str, direction: str, device: str, seed: int) -> Reflect:
-    """The shipped model behind `reflect` or `reflect-2`, with its manifest's operating point for this contrast."""
+def reflect_method(name: str, store: "ModelStore", *, contrast: str, device: str) -> Reflect:
+    """The model behind `reflect` or `reflect-2`, with its manifest's operating point for this contrast."""
     model = store.get(REFLECT_MODELS[name])
-    from neurogen.anomaly import DetectionSettings
-
-    settings = DetectionSettings(model=model.id, direction=direction, device=device, seed=seed)
-    return Reflect(name, model, settings, contrast, operating_threshold(model, contrast))
+    return Reflect(name, model, contrast, choose_device(device), operating_threshold(model, contrast))
 
 
 def operating_threshold(model: "Model", contrast: str, *, reference: str | None = None) -> float | None:
@@ -131,12 +124,10 @@ def operating_threshold(model: "Model", contrast: str, *, reference: str | None 
     return None if value is None else float(value)
 
 
-def slice_method(
-    name: str, store: "ModelStore", healthy: HealthyStatistics | None, *, device: str, seed: int
-) -> SliceMethod:
+def slice_method(name: str, store: "ModelStore", healthy: HealthyStatistics | None, *, device: str) -> SliceMethod:
     """One of METHODS for FLAIR slices. healthy None = the statistics that travel with the shipped model."""
     if name in REFLECT_MODELS:
-        return reflect_method(name, store, contrast="flair", direction="bright", device=device, seed=seed)
+        return reflect_method(name, store, contrast="flair", device=device)
     threshold = None if healthy is not None else _shipped_reference_threshold(name, store)
     if name == "reference-intensity":
         return ReferenceIntensity(threshold=threshold)
@@ -144,11 +135,11 @@ def slice_method(
 
 
 def volume_method(
-    name: str, store: "ModelStore", healthy: Callable[[], HealthyStatistics], *, device: str, seed: int
+    name: str, store: "ModelStore", healthy: Callable[[], HealthyStatistics], *, device: str
 ) -> VolumeMethod:
     """One of METHODS for prepared T1w scans. healthy() computes the statistics when the z-score asks for them."""
     if name in REFLECT_MODELS:
-        return reflect_method(name, store, contrast="t1w", direction="both", device=device, seed=seed)
+        return reflect_method(name, store, contrast="t1w", device=device)
     return ReferenceIntensity() if name == "reference-intensity" else ReferenceZscore(healthy())
 
 

@@ -83,7 +83,7 @@ def run(
     store = store or ModelStore()
     healthy = partial(_training_statistics, files, cache, portion(progress, 0.0, 0.2))
     chosen, notes = resolve(
-        methods, lambda name: volume_method(name, store, healthy, device=device, seed=seed), door="score_volume"
+        methods, lambda name: volume_method(name, store, healthy, device=device), door="score_volume"
     )
     judges, false_ml = _calibrated(chosen, files, cache, portion(progress, 0.2, 0.5))
     test = [f for f in files if f.role == "test"]
