@@ -11,7 +11,8 @@ from neurogen.outputs import LEAST_FREE_BYTES, write_json
 from neurogen.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from neurogen.anomaly import Detection, DetectionSettings, Lesion
+    from neurogen.anomaly import Detection, DetectionSettings
+    from neurogen.anomaly.lesions import Lesion
     from neurogen.models import Model
     from neurogen.volumes import Volume
 

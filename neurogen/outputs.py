@@ -53,8 +53,7 @@ def result_folder(folder: Path) -> Iterator[Path]:
     """
     folder = folder.absolute()
     part, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old.part")
-    with _disk_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    with _disk_errors(folder), _parents_of(folder):
         lock = _claim(part, folder)
         try:
             _finish_interrupted_swap(folder, old)
@@ -114,6 +113,20 @@ def _disk_errors(folder: Path) -> Iterator[None]:
             raise InputRefused(f"The disk of {folder} is full; nothing was kept. Make room and run again.") from error
         if error.errno in _NOT_WRITABLE:
             raise InputRefused(f"Results cannot be written to {folder} ({error.strerror}); choose another.") from error
+        raise
+
+
+@contextmanager
+def _parents_of(folder: Path) -> Iterator[None]:
+    """Make the folders above; on an error remove those that were made and are still empty."""
+    made = [parent for parent in folder.parents if not parent.exists()]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for parent in made:
+            if not any(parent.iterdir()):
+                parent.rmdir()
         raise
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from neurogen.outputs import plain
 
 if TYPE_CHECKING:
-    from neurogen.anomaly import Detection, Lesion
+    from neurogen.anomaly import Detection
+    from neurogen.anomaly.lesions import Lesion
     from neurogen.report_pictures import Picture
     from neurogen.volumes import Volume
 
@@ -20,6 +21,7 @@ SIDES = (
     "red is brighter, blue darker than healthy; white lines enclose marked regions."
 )
 _MISSING = "not stated"
+_ELSEWHERE = ("name", "sha256", "model", "model_version", "model_sha256")  # facts that have a line of their own
 
 
 def write_report(path: Path, detection: "Detection", volume: "Volume", record: Mapping[str, Any]) -> None:
@@ -102,7 +104,7 @@ def _scan_facts(record: Mapping[str, Any]) -> str:
         "File": scan["file"] or _MISSING,
         "Voxels": " x ".join(map(str, scan["shape"])),
         "Voxel size": " x ".join(f"{size:.3g}" for size in scan["spacing_mm"]) + " mm",
-        **{_words(k): v for k, v in {**scan["facts"], **record["facts"]}.items() if k not in ("name", "sha256")},
+        **{_words(k): v for k, v in {**scan["facts"], **record["facts"]}.items() if k not in _ELSEWHERE},
         "SHA-256": scan["sha256"] or _MISSING,
     }
     return _facts("Scan", facts)
