@@ -15,19 +15,15 @@ from contextlib import contextmanager
 
 import neurogen
 from neurogen.commands import benchmark, demo, detect, doctor, models, train
-from neurogen.console import Console
+from neurogen.console import Console, explain
 from neurogen.environment import use_threads
-from neurogen.errors import Cancelled, NeuroGenError, OutOfMemory
+from neurogen.errors import Cancelled, NeuroGenError
 
 COMMANDS = (detect, demo, train, benchmark, models, doctor)
 EXIT_CODES = (
     "exit codes: 0 done, 2 wrong usage, 3 input refused, 4 model missing or corrupt, 5 out of memory, "
     "6 some scans of a batch failed, 130 cancelled"
 )
-MEMORY_ADVICE = (
-    "Out of memory. Close other programs, or try --batch-size 4, --device cpu or a machine with more memory (%s)."
-)
-_MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,18 +57,6 @@ def build_parser() -> argparse.ArgumentParser:
     for command in COMMANDS:
         command.add_parser(subparsers, _common_options())
     return parser
-
-
-def explain(error: BaseException) -> NeuroGenError | None:
-    """The failure as one that a user can act on; None for a defect of the program."""
-    if isinstance(error, NeuroGenError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return Cancelled("Cancelled; nothing was left behind.")
-    text = str(error)
-    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in _MEMORY_SIGNS):
-        return OutOfMemory(MEMORY_ADVICE % (text.splitlines() or [type(error).__name__])[0])
-    return None
 
 
 def _common_options() -> argparse.ArgumentParser:

@@ -4,7 +4,13 @@ import json
 import sys
 from typing import Any
 
+from neurogen.errors import Cancelled, NeuroGenError, OutOfMemory
 from neurogen.progress import json_lines
+
+MEMORY_ADVICE = (
+    "Out of memory. Close other programs, or try --batch-size 4, --device cpu or a machine with more memory (%s)."
+)
+_MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
 
 class Console:
@@ -54,3 +60,15 @@ class Console:
             self._bar = tqdm(total=1.0, bar_format=layout, leave=False, file=sys.stderr)
         self._bar.set_description_str(stage, refresh=False)
         self._bar.update(max(fraction - self._bar.n, 0.0))
+
+
+def explain(error: BaseException) -> NeuroGenError | None:
+    """The failure as one that a user can act on; None for a defect of the program."""
+    if isinstance(error, NeuroGenError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Cancelled("Cancelled; nothing was left behind.")
+    text = str(error)
+    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in _MEMORY_SIGNS):
+        return OutOfMemory(MEMORY_ADVICE % (text.splitlines() or [type(error).__name__])[0])
+    return None

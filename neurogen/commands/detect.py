@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neurogen.console import Console
+from neurogen.console import Console, explain
 from neurogen.errors import Cancelled, NeuroGenError, SomeFailed, UsageError
 from neurogen.outputs import check_destination, result_folder
 from neurogen.progress import Progress, portion
@@ -159,8 +159,6 @@ def _progress_of(job: Job, k: int, n: int, console: Console) -> Progress:
 
 
 def _tell_failure(job: Job, error: Exception, console: Console, *, verbose: bool) -> None:
-    from neurogen.cli import explain
-
     console.close()
     known = explain(error) or NeuroGenError(f"{type(error).__name__}: {error}")
     logging.error("%s: %s", job.scan, known, exc_info=error if verbose or known.exit_code == 1 else None)
