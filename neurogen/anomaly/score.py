@@ -24,7 +24,7 @@ def score_slices(
     detector = _cached_detector(model, device)
     deviation, cells = detector.slice_deviation(slices, brain, contrast, settings)
     score = np.where(cells, detector.healthy[contrast].standardize(deviation), 0)
-    return np.stack([_enlarge(s) for s in score]) * brain
+    return np.stack([enlarge(s) for s in score]) * brain
 
 
 def score_volume(
@@ -37,10 +37,10 @@ def score_volume(
     score = np.where(cells, detector.healthy[contrast].standardize(deviation), 0).astype(np.float32)
     change = zoom(change * detector.contrasts[contrast].deviation, (2, 1, 1), order=1, grid_mode=True, mode="nearest")
     pseudo_healthy = np.clip(image + from_slices(change), 0, None) * brain
-    return from_slices(_enlarge(score)) * brain, pseudo_healthy.astype(np.float32)
+    return from_slices(enlarge(score)) * brain, pseudo_healthy.astype(np.float32)
 
 
-def _enlarge(cells: np.ndarray) -> np.ndarray:
+def enlarge(cells: np.ndarray) -> np.ndarray:
     """Twice as fine along every axis, linear, cell areas lined up."""
     return zoom(cells, 2, order=1, grid_mode=True, mode="nearest").astype(np.float32)
 

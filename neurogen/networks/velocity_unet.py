@@ -6,6 +6,8 @@ Time and contrast scale and shift the features of every residual block. Pixels a
 (`fold`), since full-resolution layers cost most and see least.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -110,6 +112,9 @@ def _zeroed(layer: nn.Conv2d) -> nn.Conv2d:
     return layer
 
 
-def build(**arguments) -> VelocityUNet:
+def build(
+    *, channels: int, contrasts: int, widths: Sequence[int], blocks: int = 2, fold: int = 1, attention_heads: int = 4
+) -> VelocityUNet:
     """The factory that manifests name `velocity_unet`; arguments as of `VelocityUNet`."""
-    return VelocityUNet(**{**arguments, "widths": tuple(arguments["widths"])})
+    return VelocityUNet(channels=channels, contrasts=contrasts, widths=tuple(widths), blocks=blocks, fold=fold,
+                        attention_heads=attention_heads)

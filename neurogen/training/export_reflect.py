@@ -1,0 +1,148 @@
+"""From a trained flow to a model folder: healthy error per voxel, operating points, references, manifest.
+
+Everything here is measured on healthy scans: the per-voxel error on training scans, the thresholds on the calibration
+scans that trained nothing. No lesion takes part.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neurogen.anomaly.anomaly_map import HealthyError
+from neurogen.anomaly.calibration import (
+    healthy_quantiles,
+    slice_threshold,
+    volume_sentence,
+    volume_threshold,
+)
+from neurogen.anomaly.codec import PixelCodec
+from neurogen.anomaly.detector import Detector, ScoreSettings
+from neurogen.anomaly.score import enlarge, score_cells
+from neurogen.evaluation.methods import crop_from_grid
+from neurogen.evaluation.references import HealthyStatistics, ReferenceIntensity, ReferenceZscore
+from neurogen.models import write_model
+from neurogen.preprocess.grid import GRID_SHAPE, from_slices
+from neurogen.training.cache import SliceCache
+
+if TYPE_CHECKING:
+    from neurogen.training.recipe_reflect import ReflectTask
+
+HEALTHY_SCANS = 48      # training scans that the per-voxel error is measured on, spread over all
+HEALTHY_FLOOR = 0.05    # added to the per-voxel deviation, in standardized units
+CELL_ML = 0.008         # a cell of 2 mm
+SLICE_SHAPE = (189, 157)  # of the FLAIR benchmark
+
+
+def export_reflect(task: "ReflectTask", folder: Path, record: dict) -> None:
+    """Calibrate the network of `task` and write it as a model."""
+    weights = {name: value.half() for name, value in task.network.state_dict().items()}
+    task.network.load_state_dict({name: value.float() for name, value in weights.items()})  # as users will have it
+    detector, settings = task.detector(), ScoreSettings()
+    extra, calibration = {}, {}
+    for name, scale in task.scales.items():
+        fit = fit_slices if scale.benchmark_only else fit_volumes
+        detector.healthy[name], calibration[name] = fit(task.cache, detector, name, settings)
+        extra |= {f"{name}_mean": torch.from_numpy(detector.healthy[name].mean),
+                  f"{name}_deviation": torch.from_numpy(detector.healthy[name].deviation)}
+        if scale.benchmark_only:
+            tensors, calibration[name]["reference_thresholds"] = fit_references(task.cache, name)
+            extra |= tensors
+    write_model(folder, _manifest(task, calibration, record), weights, extra={"healthy": extra})
+
+
+def fit_volumes(
+    cache: SliceCache, detector: Detector, contrast: str, settings: ScoreSettings
+) -> tuple[HealthyError, dict]:
+    """Healthy error of training scans and the operating point of the calibration scans."""
+    train = np.unique(cache.subject[cache.where(split="train", contrast=contrast)])
+    spread = train[np.unique(np.linspace(0, len(train) - 1, HEALTHY_SCANS).round().astype(int))]
+    found = [detector.volume_deviation(*volume_of(cache, s), contrast, settings)[:2] for s in spread]
+    error = HealthyError.fit(*(np.stack(part) for part in zip(*found, strict=True)), floor=HEALTHY_FLOOR)
+    detector.healthy[contrast] = error
+    scans = np.unique(cache.subject[cache.where(split="calibrate", contrast=contrast)])
+    scored = [score_cells(detector, *volume_of(cache, s), contrast, settings) for s in scans]
+    scores, brains = zip(*scored, strict=True)
+    threshold = volume_threshold(scores, CELL_ML)
+    return error, {
+        "threshold": round(threshold, 3), "sentence": volume_sentence(threshold, len(scans)),
+        "healthy_quantiles": healthy_quantiles(scores, brains), "scans": len(scans), "ids": [str(s) for s in scans],
+    }
+
+
+def fit_slices(
+    cache: SliceCache, detector: Detector, contrast: str, settings: ScoreSettings
+) -> tuple[HealthyError, dict]:
+    """The same for single slices of one level: the bright score that 1 % of healthy brain pixels exceed."""
+    images, brain = pictures_of(cache, contrast, "train")
+    deviation, cells = detector.slice_deviation(images, brain, contrast, settings)
+    error = HealthyError.fit(deviation, cells, floor=HEALTHY_FLOOR)
+    images, brain = pictures_of(cache, contrast, "calibrate")
+    deviation, cells = detector.slice_deviation(images, brain, contrast, settings)
+    score = np.where(cells, error.standardize(deviation), 0)
+    fine = np.stack([enlarge(s) for s in score])
+    threshold = slice_threshold(fine, brain)
+    return error, {
+        "threshold": round(threshold, 3),
+        "sentence": f"Marked is what {threshold:.2f} is exceeded by: 1 % of the brain pixels of "
+                    f"{len(images)} stroke-free slices (bright direction).",
+        "healthy_quantiles": healthy_quantiles(list(score), list(cells)), "scans": len(images),
+    }
+
+
+def fit_references(cache: SliceCache, contrast: str) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """The plain references' statistics over the training slices, and their thresholds, to travel with the model."""
+    images, brain = (crop_from_grid(part, SLICE_SHAPE) for part in pictures_of(cache, contrast, "train"))
+    healthy = HealthyStatistics.of(images, brain)
+    images, brain = (crop_from_grid(part, SLICE_SHAPE) for part in pictures_of(cache, contrast, "calibrate"))
+    thresholds = {
+        method.name: round(slice_threshold(method.score_slices(images, brain), brain), 4)
+        for method in (ReferenceIntensity(), ReferenceZscore(healthy))
+    }
+    tensors = {f"{contrast}_reference_mean": torch.from_numpy(healthy.mean),
+               f"{contrast}_reference_sd": torch.from_numpy(healthy.deviation)}
+    return tensors, thresholds
+
+
+def volume_of(cache: SliceCache, subject: str) -> tuple[np.ndarray, np.ndarray]:
+    """Image in [0, 1] and brain (160, 192, 160) of one scan of the cache."""
+    index = np.flatnonzero(cache.subject == subject)
+    slices = np.zeros((GRID_SHAPE[2], GRID_SHAPE[1], GRID_SHAPE[0]), np.float32)
+    slices[cache.level[index]] = cache.images[index] / np.float32(255)
+    image = from_slices(slices)
+    return image, image > 0
+
+
+def pictures_of(cache: SliceCache, contrast: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images in [0, 1] and brains (N, 192, 160) of the single slices of a split."""
+    images = cache.images[cache.where(split=split, contrast=contrast)].astype(np.float32) / 255
+    return images, images > 0
+
+
+def _manifest(task: "ReflectTask", calibration: dict, record: dict) -> dict:
+    settings = task.settings
+    codec = {"kind": "pixel", "factor": task.codec.factor} if isinstance(task.codec, PixelCodec) else (
+        {"kind": "autoencoder", "model": settings.autoencoder})
+    keys = ("step", "minutes", "loss", "score")
+    return {
+        "id": settings.model_id,
+        "version": "1.0.0",
+        "task": "anomaly",
+        "method": "reflect" if settings.teacher is None else "reflect-2",
+        "contrasts": [name for name, scale in task.scales.items() if not scale.benchmark_only],
+        "benchmark_only_contrasts": [name for name, scale in task.scales.items() if scale.benchmark_only],
+        "spacing_mm": 1.0,
+        "network": task.network_description(),
+        "codec": codec,
+        "contrast_scales": {name: scale.to_manifest() for name, scale in task.scales.items()},
+        "healthy_floor": HEALTHY_FLOOR,
+        "training": record,
+        "calibration": calibration,
+        "measured": [{"protocol": "planted lesions in kept-apart calibration slices, average precision",
+                      **{k: v for k, v in row.items() if k in keys or k.startswith("ap")}}
+                     for row in (record["history"][0], record["history"][-1])],
+        "seconds": {},
+        **task.facts,
+    }
