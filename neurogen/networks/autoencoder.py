@@ -8,11 +8,14 @@ from torch.nn import functional
 
 from neurogen.models import Model
 
+START_LOG_VARIANCE = -8.0
+"""Of the posterior in a fresh network: a start at unit variance drowns the latents in noise and learns slowly."""
+
 
 def build(
     *,
-    channels: Sequence[int] = (32, 64),
-    patch: int = 2,
+    channels: Sequence[int] = (96,),
+    patch: int = 4,
     latent_channels: int = 4,
     residual_blocks: int = 1,
     norm_groups: int = 8,
@@ -36,29 +39,53 @@ def build(
         with_encoder_nonlocal_attn=attention,
         with_decoder_nonlocal_attn=attention,
     )
-    return SliceAutoencoder(inner, patch=patch)
+    return SliceAutoencoder(inner, patch=patch, latent_channels=latent_channels)
 
 
 class SliceAutoencoder(nn.Module):
-    """AutoencoderKL on slices whose patch x patch pixels are folded into channels first, and unfolded at the end.
+    """AutoencoderKL on slices whose patch x patch pixels are folded into channels, beside a linear path.
 
     KL-regularized autoencoder of latent diffusion (Rombach et al. 2022, arXiv:2112.10752). Nearly all of its time goes
-    into the convolutions at full resolution; folding (pixel unshuffle, arXiv:1609.05158) removes those.
+    into the convolutions at full resolution; folding (pixel unshuffle, arXiv:1609.05158) removes those. The linear
+    path starts as the lowest cosine frequencies of each f x f block and the network beside it as zero, so that a fresh
+    autoencoder is a plain block transform and training only has to improve on it; both are trained.
 
     Images (B, 1, H, W) in [0, 1]; latents (B, C, H / f, W / f); H and W must be multiples of f.
     """
 
-    def __init__(self, inner: nn.Module, *, patch: int):
+    def __init__(self, inner: nn.Module, *, patch: int, latent_channels: int):
         super().__init__()
         self.inner, self.patch = inner, patch
         self.factor = patch * 2 ** (len(inner.encoder.channels) - 1)
+        basis = block_cosines(self.factor, latent_channels)
+        self.analysis = nn.Conv2d(self.factor**2, latent_channels, 1)
+        self.synthesis = nn.Conv2d(latent_channels, self.factor**2, 1)
+        with torch.no_grad():
+            self.analysis.weight.copy_(basis[:, :, None, None])
+            self.synthesis.weight.copy_(basis.T[:, :, None, None])
+            zeroed = (self.inner.quant_conv_mu.conv, self.inner.decoder.blocks[-1].conv)
+            for parameter in (self.analysis.bias, self.synthesis.bias, *(p for m in zeroed for p in m.parameters())):
+                parameter.zero_()
+            self.inner.quant_conv_log_sigma.conv.bias.fill_(START_LOG_VARIANCE)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and standard deviation, each of the latents' shape."""
-        return self.inner.encode(functional.pixel_unshuffle(images, self.patch))
+        mean, deviation = self.inner.encode(functional.pixel_unshuffle(images, self.patch))
+        return mean + self.analysis(functional.pixel_unshuffle(images, self.factor)), deviation
 
     def decode(self, latents: Tensor) -> Tensor:
-        return functional.pixel_shuffle(self.inner.decode(latents), self.patch)
+        """Images that belong to latents; about [0, 1], not clipped."""
+        linear = functional.pixel_shuffle(self.synthesis(latents), self.factor)
+        return linear + functional.pixel_shuffle(self.inner.decode(latents), self.patch)
+
+
+def block_cosines(side: int, count: int) -> Tensor:
+    """The `count` lowest two-dimensional cosines (DCT-II) of a side x side block: orthonormal rows (count, side^2)."""
+    n = torch.arange(side, dtype=torch.float64)
+    waves = torch.cos(torch.pi / side * (n[None] + 0.5) * n[:, None])
+    waves = waves / waves.norm(dim=1, keepdim=True)
+    order = sorted(((u, v) for u in range(side) for v in range(side)), key=lambda w: (w[0] ** 2 + w[1] ** 2, w))
+    return torch.stack([torch.outer(waves[u], waves[v]).flatten() for u, v in order[:count]]).float()
 
 
 class LatentCodec:

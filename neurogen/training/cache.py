@@ -137,7 +137,7 @@ def _key(folder: Path, entries: list[dict[str, str]], minimum_coverage: float) -
 def _build(folder: Path, entries: list[dict], array: Path, table: Path, minimum_coverage: float) -> None:
     """Write all kept slices one behind the other, and the table of what each of them is."""
     columns: dict[str, list] = {name: [] for name in ("subject", "contrast", "level", "coverage", "split")}
-    part = array.with_suffix(".part")
+    part = array.with_suffix(f".{os.getpid()}.part")  # two trainings may build at once
     with part.open("wb") as stream:
         for entry in entries:
             image, first_level = _read_scan(folder / f"{entry['id']}.npz")

@@ -41,10 +41,10 @@ class Clock:
     def minutes(self) -> float:
         return self._before + (time.monotonic() - self._start) / 60
 
-    def minutes_left(self, fraction: float) -> float:
-        """Linear estimate from the pace since this process started; `fraction` of the run is done."""
+    def minutes_left(self, fraction: float) -> float | None:
+        """Linear estimate from the pace since the first call, when `fraction` of the run was done; None at first."""
         now = self.minutes()
         if self._first is None:
             self._first = (fraction, now)
         gained = fraction - self._first[0]
-        return (1 - fraction) * (now - self._first[1]) / gained if gained > 0 else 0.0
+        return (1 - fraction) * (now - self._first[1]) / gained if gained > 0 else None

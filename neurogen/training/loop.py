@@ -240,8 +240,8 @@ class _Run:
     def _report(self) -> None:
         left = self._clock.minutes_left(self.fraction())
         loss = f", loss {self.loss_sum / self.loss_count:.4g}" if self.loss_count else ""
-        stage = f"training: step {self.step}{loss}, best score {self.best['score']:.4g}, {left:.0f} min left"
-        self.progress(stage, min(self.fraction(), 1.0))
+        stage = f"training: step {self.step}{loss}, best score {self.best['score']:.4g}"
+        self.progress(stage + ("" if left is None else f", {left:.0f} min left"), min(self.fraction(), 1.0))
 
     def _state(self) -> dict:
         return {
