@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from sklearn.metrics import f1_score
 
 from neurogen.evaluation import metrics
@@ -109,6 +110,21 @@ def test_operating_point_is_the_lowest_threshold_that_holds_for_every_one_of_ten
     just_below = max(s[s < threshold].max() for s in scans)
     assert max(false_ml) <= limit
     assert max(metrics.false_positive_ml(s > just_below, None, 0.001) for s in scans) > limit
+
+
+@pytest.mark.parametrize("levels", [3, 40, 100_000])
+def test_operating_point_of_one_scan_is_what_trying_every_score_gives(levels):
+    rng = np.random.default_rng(levels)
+    brain = rng.random((14, 14, 14)) < 0.9
+    scan = gaussian_filter(rng.normal(size=brain.shape), 1)
+    scan = np.round(scan * levels) / levels  # few levels: many voxels share a score
+    threshold = metrics.threshold_for_false_positives([scan], [brain], voxel_ml=0.01, allowed_ml=2.0)
+    quiet = [
+        t for t in np.unique(scan[brain])
+        if metrics.false_positive_ml((scan > t) & brain, None, 0.01) <= 2.0
+    ]  # fmt: skip
+    assert threshold in quiet
+    assert metrics.false_positive_ml((scan > threshold - 1e-9) & brain, None, 0.01) > 2.0 or threshold == quiet[0]
 
 
 def test_one_of_twenty_scans_may_be_loud():

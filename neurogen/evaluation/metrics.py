@@ -125,13 +125,27 @@ def threshold_for_false_positives(
 
 
 def _lowest_quiet(scores: np.ndarray, brain: np.ndarray, voxel_ml: float, allowed_ml: float) -> float:
-    """Bisect, among the brain's scores in order, the lowest threshold that leaves <= `allowed_ml` marked."""
-    ordered = np.unique(scores[brain])
-    loud, quiet = -1, len(ordered) - 1  # above the highest score nothing is marked
+    """The lowest of the brain's scores that leaves <= `allowed_ml` above it: descend in doubling steps, then bisect."""
+    box = ndimage.find_objects(brain.astype(np.uint8))[0]
+    inside = np.where(brain[box], scores[box], -np.inf)
+    values = np.sort(scores[brain])
+    ordered = np.unique(values)
+
+    def is_quiet(index: int) -> bool:
+        return false_positive_ml(inside > ordered[index], None, voxel_ml) <= allowed_ml
+
+    # As few voxels as are allowed in all cannot be too many in components.
+    allowed = min(int(allowed_ml / voxel_ml + 1e-6), len(values) - 1)
+    quiet = int(np.searchsorted(ordered, values[-1 - allowed]))
+    step = max(len(ordered) - 1 - quiet, 1)
+    loud = quiet - step
+    while loud >= 0 and is_quiet(loud):
+        quiet, step = loud, 2 * step
+        loud = quiet - step
+    loud = max(loud, -1)
     while quiet - loud > 1:
         middle = (loud + quiet) // 2
-        marked = (scores > ordered[middle]) & brain
-        if false_positive_ml(marked, None, voxel_ml) <= allowed_ml:
+        if is_quiet(middle):
             quiet = middle
         else:
             loud = middle
