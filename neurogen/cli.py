@@ -99,7 +99,7 @@ def _signals_cancel() -> Iterator[None]:
     def cancel(number: int, frame: object) -> None:
         for each in numbers:
             signal.signal(each, signal.SIG_DFL)
-        raise Cancelled("Cancelled; nothing was left behind.")
+        raise Cancelled("Cancelled.")
 
     before = {number: signal.signal(number, cancel) for number in numbers}
     try:

@@ -1,12 +1,15 @@
 """How the command line talks: a progress bar for people on stderr, or JSON lines for programs on stdout."""
 
 import json
+import re
 import sys
+import time
 from typing import Any
 
 from neurogen.errors import Cancelled, NeuroGenError, OutOfMemory
 from neurogen.progress import json_lines
 
+SECONDS_BETWEEN_LINES = 30.0  # of a log file
 MEMORY_ADVICE = (
     "Out of memory. Close other programs, or try --batch-size 4, --device cpu or a machine with more memory (%s)."
 )
@@ -17,15 +20,16 @@ class Console:
     """Progress, results and messages of one run of the command line.
 
     With `json_mode`, stdout carries JSON lines and nothing else: `{"stage": ..., "fraction": ...}` from `progress` and
-    the objects given to `event`. Otherwise stdout carries the text given to `say`, stderr a bar (in a terminal) or one
-    line a stage (in a log file).
+    the objects given to `event`. Otherwise stdout carries the text given to `say`, stderr a bar (in a terminal) or lines
+    (in a log file): one a stage, and one every half minute while only the numbers of a stage change.
     """
 
     def __init__(self, *, json_mode: bool) -> None:
         self.json_mode = json_mode
         self.progress = json_lines(sys.stdout) if json_mode else self._report
         self._bar = None
-        self._stage = ""
+        self._words = ""
+        self._told = 0.0
 
     def say(self, text: str = "") -> None:
         """A line for people; programs read events."""
@@ -45,12 +49,13 @@ class Console:
             self._bar = None
 
     def _report(self, stage: str, fraction: float) -> None:
-        if not sys.stderr.isatty():
-            if stage != self._stage:
-                print(f"{fraction:4.0%}  {stage}", file=sys.stderr, flush=True)
-        else:
+        if sys.stderr.isatty():
             self._draw(stage, fraction)
-        self._stage = stage
+            return
+        words = re.sub(r"[\d.]+", "", stage)
+        if words != self._words or time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
+            print(f"{fraction:4.0%}  {stage}", file=sys.stderr, flush=True)
+            self._words, self._told = words, time.monotonic()
 
     def _draw(self, stage: str, fraction: float) -> None:
         if self._bar is None:
@@ -67,7 +72,7 @@ def explain(error: BaseException) -> NeuroGenError | None:
     if isinstance(error, NeuroGenError):
         return error
     if isinstance(error, KeyboardInterrupt):
-        return Cancelled("Cancelled; nothing was left behind.")
+        return Cancelled("Cancelled.")
     text = str(error)
     if isinstance(error, MemoryError) or any(sign in text.lower() for sign in _MEMORY_SIGNS):
         return OutOfMemory(MEMORY_ADVICE % (text.splitlines() or [type(error).__name__])[0])

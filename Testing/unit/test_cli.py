@@ -22,6 +22,7 @@ from neurogen import anomaly, cli, environment
 from neurogen.commands import detect as detect_command
 from neurogen.commands import train as train_command
 from neurogen.commands.demo import Answer, answer
+from neurogen.console import Console
 from neurogen.errors import Cancelled, InputRefused, UsageError
 from neurogen.training.loop import FitResult, LoopSettings
 from neurogen.volumes import Volume, load_volume, save_volume
@@ -204,6 +205,14 @@ def test_programs_read_json_lines(work, capsys):
     fractions = [line["fraction"] for line in lines if "fraction" in line]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     assert lines[-1] == {"result": "out", "lesions": 2, "volume_ml": lines[-1]["volume_ml"]}
+
+
+def test_a_log_file_gets_one_line_a_stage(capsys):
+    console = Console(json_mode=False)
+    for step in range(100):
+        console.progress(f"training: step {step}, loss {1 / (step + 1):.3g}", step / 100)
+    console.progress("writing", 1.0)
+    assert capsys.readouterr().err.splitlines() == ["  0%  training: step 0, loss 1", "100%  writing"]
 
 
 def test_programs_read_failures_as_json_too(work, capsys):
