@@ -20,8 +20,8 @@ class Console:
     """Progress, results and messages of one run of the command line.
 
     With `json_mode`, stdout carries JSON lines and nothing else: `{"stage": ..., "fraction": ...}` from `progress` and
-    the objects given to `event`. Otherwise stdout carries the text given to `say`, stderr a bar (in a terminal) or lines
-    (in a log file): one a stage, and one every half minute while only the numbers of a stage change.
+    the objects given to `event`. Otherwise stdout carries the text given to `say`, stderr a bar (in a terminal) or
+    lines (in a log file): one a stage, and one every half minute while only the numbers of a stage change.
     """
 
     def __init__(self, *, json_mode: bool) -> None:
@@ -52,7 +52,7 @@ class Console:
         if sys.stderr.isatty():
             self._draw(stage, fraction)
             return
-        words = re.sub(r"[\d.]+", "", stage)
+        words = re.sub(r"[\d.e+-]+", "", stage)
         if words != self._words or time.monotonic() - self._told > SECONDS_BETWEEN_LINES:
             print(f"{fraction:4.0%}  {stage}", file=sys.stderr, flush=True)
             self._words, self._told = words, time.monotonic()
@@ -62,7 +62,7 @@ class Console:
             from tqdm import tqdm
 
             layout = "{percentage:3.0f}% |{bar:24}| {elapsed} < {remaining}  {desc}"
-            self._bar = tqdm(total=1.0, bar_format=layout, leave=False, file=sys.stderr)
+            self._bar = tqdm(total=1.0, bar_format=layout, leave=False, dynamic_ncols=True, file=sys.stderr)
         self._bar.set_description_str(stage, refresh=False)
         self._bar.update(max(fraction - self._bar.n, 0.0))
 
