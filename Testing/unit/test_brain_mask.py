@@ -59,6 +59,26 @@ def test_a_brain_far_from_the_middle_is_found():
     assert recipe.dice(mask[:, :, :72], brain.array > 0) > 0.95
 
 
+@pytest.mark.parametrize("background", [0.0, -2.5])
+def test_a_stripped_scan_keeps_its_own_support(background):
+    shape, affine = GEOMETRIES["oblique"]
+    scan, brain = phantom(shape, affine, tissues=(0.8, 0.8, 0.8))
+    support = brain.array.copy()
+    support[:, 60:, :] &= scan.array[:, 60:, :] > 0.79
+    image = np.where(support, scan.array, background).astype(np.float32)
+    mask = predict_brain_mask(Volume(image, affine), Threshold(0.1 if background == 0 else 0.75))
+    assert recipe.dice(mask, support) > 0.995 and mask[support].all()
+
+
+def test_a_head_on_a_constant_background_is_not_taken_for_a_stripped_brain():
+    shape, affine = GEOMETRIES["ras"]
+    head, _ = phantom(shape, affine, tissues=(0.3, 0.3, 0.3), scale=1.1)
+    scan, brain = phantom(shape, affine, tissues=(0.8, 0.8, 0.8), scale=0.85)
+    image = np.where(brain.array, scan.array, np.where(head.array > 0.15, head.array, 0)).astype(np.float32)
+    mask = predict_brain_mask(Volume(image, affine), Threshold(0.5))
+    assert recipe.dice(mask, brain.array > 0) > 0.95
+
+
 def test_a_scan_without_a_brain_is_refused():
     shape, affine = GEOMETRIES["ras"]
     scan, _ = phantom(shape, affine)

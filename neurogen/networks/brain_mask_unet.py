@@ -33,7 +33,7 @@ class BrainMaskUNet(nn.Module):
         return pixelshuffle(self.unet(blocks), spatial_dims=3, scale_factor=2)
 
 
-def build(features: Sequence[int] = (24, 32, 48, 64, 96, 24), dropout: float = 0.0) -> nn.Module:
+def build(features: Sequence[int] = (16, 32, 48, 64, 96, 16), dropout: float = 0.0) -> nn.Module:
     """BrainMaskUNet with `features` at 4, 8, 16, 32 and 64 mm and in the last 4 mm stage."""
     if len(features) != 6:
         raise ValueError(f"Six numbers of features are needed (five levels and the last stage), not {list(features)}.")

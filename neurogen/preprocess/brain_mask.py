@@ -3,6 +3,8 @@
 The scan is read on a 2 mm grid along the patient's axes, a field of 192 x 224 x 192 mm is laid around the upper part
 of the head, and the network's probabilities are interpolated back, smoothly, to the scan's own voxels.
 "Brain" is what the network was taught: all tissue and ventricles without sulcal fluid, closed by 3 mm, holes filled.
+A scan whose background is one constant value and whose remainder agrees with the brain found is taken as stripped, and
+its own support is the mask.
 """
 
 from typing import TYPE_CHECKING
@@ -22,6 +24,8 @@ FIELD_SHAPE = (96, 112, 96)
 FIELD_MM = 2.0
 SMALLEST_BRAIN_ML = 50.0  # below, nothing that could be examined was found
 RECENTER_MM = 10.0  # a brain found further than this from the field's center is looked at again
+STRIPPED_AGREEMENT = 0.85  # Dice of network and support from which a scan counts as already stripped
+STRIPPED_BACKGROUND = 0.2  # least share of constant background in such a scan
 FOREGROUND = 0.15  # of the robust maximum: head, not air
 
 
@@ -39,6 +43,9 @@ def predict_brain_mask(volume: Volume, network: "nn.Module | None" = None, *, de
         probability = _probability(image, _middle(brain), network)
         brain = _largest_piece(probability > 0.5)
     _refuse_without_brain(brain, low.affine)
+    support = _stripped_support(volume, Volume(brain, low.affine))
+    if support is not None:
+        return support
     smooth = np.where(ndimage.binary_dilation(brain, iterations=2), probability, 0)
     smooth[ndimage.binary_fill_holes(brain) & ~brain] = 1
     native = resample_to(Volume(smooth.astype(np.float32), low.affine), volume.shape, volume.affine).array > 0.5
@@ -109,6 +116,22 @@ def _at_field_resolution(volume: Volume) -> Volume:
     affine = np.diag([FIELD_MM, FIELD_MM, FIELD_MM, 1.0])
     affine[:3, 3] = world.min(1)
     return resample_to(Volume(smooth, volume.affine), tuple(int(n) for n in shape), affine)
+
+
+def _stripped_support(volume: Volume, brain: Volume) -> np.ndarray | None:
+    """What is not background, closed by 3 mm and filled, where that is the brain and not a head; else None."""
+    from neurogen.synth.heads import close_and_fill
+
+    foreground = volume.array != volume.array.flat[0]
+    if foreground.mean() > 1 - STRIPPED_BACKGROUND:
+        return None
+    foreground = _largest_piece(foreground)
+    low = resample_to(Volume(foreground, volume.affine), brain.shape, brain.affine, order=0).array
+    closed = close_and_fill(low, (FIELD_MM,) * 3)
+    if 2 * (closed & brain.array).sum() < STRIPPED_AGREEMENT * (closed.sum() + brain.array.sum()):
+        return None
+    added = resample_to(Volume(closed & ~low, brain.affine), volume.shape, volume.affine, order=0).array
+    return ndimage.binary_fill_holes(foreground | added)
 
 
 def _largest_piece(mask: np.ndarray) -> np.ndarray:
