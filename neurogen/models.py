@@ -26,14 +26,23 @@ MAX_FILE_BYTES = 6 * 2**20  # a weights file; with 32 MiB in all, the extension 
 MAX_MODEL_BYTES = 64 * 2**20  # what `install` unpacks at most
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
-    """One model folder whose manifest was read and checked; its tensors are verified when asked for."""
+    """One model folder whose manifest was read and checked; its tensors are verified when asked for.
+
+    Two are equal when folder and manifest are: what was loaded for one can be kept for the other.
+    """
 
     id: str
     path: Path
     manifest: dict[str, Any]
     shipped: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Model) and (self.path, self.manifest) == (other.path, other.manifest)
+
+    def __hash__(self) -> int:
+        return hash((self.path, self.sha256))
 
     @property
     def sha256(self) -> str:

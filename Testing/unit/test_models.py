@@ -280,3 +280,10 @@ def test_a_model_is_known_by_the_checksum_of_its_weights(store):
 
     model: Model = store.get("tiny")
     assert model.sha256 == hashlib.sha256((model.path / "weights.safetensors").read_bytes()).hexdigest()
+
+
+def test_equal_models_are_one_key_and_a_new_training_is_another(store):
+    first, again = store.get("tiny"), store.get("tiny")
+    assert first == again and len({first, again}) == 1
+    write_model(store.shipped / "tiny", manifest(calibration={"threshold": 4.0}), weights())
+    assert store.get("tiny") != first
