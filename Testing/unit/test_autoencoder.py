@@ -11,12 +11,11 @@ from scipy.fft import dctn, idctn
 from torch.distributions import Normal, kl_divergence
 from torch.testing import assert_close
 
-from neurogen.errors import InputRefused
 from neurogen.models import ModelStore
 from neurogen.networks.autoencoder import LatentCodec, block_cosines, build
 from neurogen.networks.factory import load_network
 from neurogen.training.cache import SliceCache
-from neurogen.training.dataset import add_pictures, contrast_of, open_slices
+from neurogen.training.dataset import add_pictures
 from neurogen.training.loop import LoopSettings
 from neurogen.training.recipe_autoencoder import (
     AutoencoderSettings,
@@ -197,15 +196,3 @@ def test_training_writes_a_model_that_loads_and_improves(folder, tmp_path, monke
     assert codec.decode(codec.encode(images)).shape == images.shape
     longer = replace(TINY, loop=replace(TINY.loop, steps=14))
     assert run(folder, tmp_path / "out", longer, resume=True).steps == 14
-
-
-def test_contrast_is_read_from_the_name():
-    assert contrast_of(Path("sub-01_T1w.nii.gz")) == "t1w"
-    assert contrast_of(Path("x_FLAIR.nii")) == "flair"
-    with pytest.raises(InputRefused, match="contrast of scan"):
-        contrast_of(Path("scan.nii.gz"))
-
-
-def test_a_folder_without_scans_is_refused(tmp_path):
-    with pytest.raises(InputRefused, match="neither NIfTI scans nor a slice cache"):
-        open_slices(tmp_path, tmp_path / "work")

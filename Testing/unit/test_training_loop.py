@@ -170,3 +170,11 @@ def test_loss_that_is_not_finite_is_refused(tmp_path):
 def test_a_run_without_end_is_refused():
     with pytest.raises(UsageError, match="steps, minutes"):
         LoopSettings(steps=None)
+
+
+def test_bf16_on_cpu_keeps_weights_in_float32_and_learns(tmp_path):
+    options = {"steps": 200, "learning_rate": 2e-2, "precision": "bf16", "ema_decay": 0.9, "validate_every": 100}
+    task = LineTask()
+    result = fit(task, settings(**options), tmp_path)
+    assert all(p.dtype == torch.float32 for p in task.network.parameters())
+    assert result.best_score > -0.2

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from neurogen.training.cache import SliceCache, pad_pictures, to_uint8, write_in
 from neurogen.training.splits import kept_apart
 
 FACTS_FILE = "facts.json"
+MASK_SUFFIX = "_mask"
 UNKNOWN_TERMS = "not stated by whoever trained this model"
 _CONTRASTS = {"t1w": "t1w", "t1": "t1w", "t2w": "t2w", "t2": "t2w", "flair": "flair", "pd": "pd", "pdw": "pd"}
 
@@ -20,22 +22,44 @@ _CONTRASTS = {"t1w": "t1w", "t1": "t1w", "t2w": "t2w", "t2": "t2w", "flair": "fl
 def open_slices(data: Path, work: Path, *, progress: Progress = silent) -> SliceCache:
     """The slices of `data`: a slice cache as it is, or a folder of NIfTI scans, prepared into `work` first.
 
-    Scans that `work` already holds are not prepared again. Contrasts are read from file names (`_T1w`, `_FLAIR`).
-    Of each contrast ten subjects are kept apart (a fifth where there are fewer than 50).
+    Contrasts are read from file names (`sub-01_T1w.nii.gz`); a brain mask may lie beside a scan
+    (`sub-01_T1w_mask.nii.gz`). Scans that `work` already holds are not prepared again; scans that cannot be prepared
+    are left out and listed in work/refused.json. Of each contrast ten subjects are kept apart, a fifth where there are
+    fewer than 50. Raises InputRefused when fewer than three scans remain.
     """
     data = Path(data)
     if any(data.glob("*index.json")):
         return SliceCache.load(data)
-    scans = sorted(p for p in data.rglob("*") if p.name.endswith((".nii", ".nii.gz")))
-    if not scans:
-        raise InputRefused(f"{data} holds neither NIfTI scans nor a slice cache. Give the folder of the scans.")
+    scans = find_scans(data)
     work.mkdir(parents=True, exist_ok=True)
+    refused: dict[str, str] = {}
     for k, path in enumerate(scans):
         progress(f"preparing {path.name}", k / len(scans))
-        if not (work / f"{scan_id(path)}.npz").exists():
+        try:
             _prepare(path, work)
-    write_index(work, "scans", _split_entries(scans))
+        except InputRefused as error:
+            refused[path.name] = str(error)
+    (work / "refused.json").write_text(json.dumps(refused, indent=1) + "\n")
+    kept = [path for path in scans if path.name not in refused]
+    if len(kept) < 3:
+        raise InputRefused(f"Only {len(kept)} of {len(scans)} scans could be prepared, 3 are needed: {refused}")
+    write_index(work, "scans", _split_entries(kept))
     return SliceCache.load(work)
+
+
+def find_scans(data: Path) -> list[Path]:
+    """All NIfTI scans below a folder but masks. Raises InputRefused for none, one name twice, no known contrast."""
+    found = sorted(p for p in Path(data).rglob("*") if p.name.endswith((".nii", ".nii.gz")))
+    scans = [p for p in found if not scan_id(p).endswith(MASK_SUFFIX)]
+    if not scans:
+        raise InputRefused(f"{data} holds neither NIfTI scans nor a slice cache. Give the folder of the scans.")
+    counts = Counter(scan_id(p) for p in scans)
+    twice = sorted(name for name, count in counts.items() if count > 1)
+    if twice:
+        raise InputRefused(f"{data} holds several scans named {', '.join(twice[:5])}. Give each its own name.")
+    for path in scans:
+        contrast_of(path)
+    return scans
 
 
 def add_pictures(folder: Path, name: str, pictures: np.ndarray, *, level: int, contrast: str, split: list[str]) -> None:
@@ -79,18 +103,24 @@ def contrast_of(path: Path) -> str:
 
 
 def _prepare(path: Path, work: Path) -> None:
-    from neurogen.preprocess.prepare import PreparationSettings, prepare
+    from neurogen.preprocess.prepare import prepare
     from neurogen.volumes import load_volume
 
-    scan = prepare(load_volume(path), PreparationSettings())
+    if (work / f"{scan_id(path)}.npz").exists():
+        return
+    masks = [path.with_name(scan_id(path) + MASK_SUFFIX + ending) for ending in (".nii.gz", ".nii")]
+    mask = next((load_volume(m, as_labels=True) for m in masks if m.exists()), None)
+    scan = prepare(load_volume(path), mask=mask)
     write_scan(work, scan_id(path), to_uint8(scan.image, scan.brain), GRID_AFFINE)
 
 
 def _split_entries(scans: list[Path]) -> list[dict[str, str]]:
+    """Index entries whose split is drawn per contrast and by subject, the part of the name before the first `_`."""
     entries = [{"id": scan_id(p), "source": p.parent.name, "contrast": contrast_of(p)} for p in scans]
-    for contrast in {e["contrast"] for e in entries}:
+    for contrast in sorted({e["contrast"] for e in entries}):
         mine = [e for e in entries if e["contrast"] == contrast]
-        split = kept_apart([e["id"].split("_")[0] for e in mine], n=min(10, max(2, len(mine) // 5)))
+        subjects = {e["id"].split("_")[0] for e in mine}
+        split = kept_apart(subjects, n=min(10, max(2, len(subjects) // 5)))
         for entry in mine:
             entry["split"] = split.role(entry["id"].split("_")[0])
     return entries
