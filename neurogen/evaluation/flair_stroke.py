@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 
 import neurogen
-from neurogen.errors import InputRefused
 from neurogen.evaluation import metrics
 from neurogen.evaluation.bootstrap import (
     LEVEL,
@@ -34,7 +33,7 @@ from neurogen.evaluation.bootstrap import (
 )
 from neurogen.evaluation.flair_slices import PIXEL_ML, SliceSet, SliceSplit, load_slices, split
 from neurogen.evaluation.methods import SliceMethod, resolve, slice_method
-from neurogen.evaluation.references import HealthyStatistics, ReferenceIntensity, ReferenceZscore
+from neurogen.evaluation.references import HealthyStatistics
 from neurogen.evaluation.tables import Table
 from neurogen.models import ModelStore
 from neurogen.progress import Progress, portion, silent
@@ -94,31 +93,11 @@ def run(
     return table
 
 
-def shipped_statistics(slices_path: Path | str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """What a model carries so that this table can be made on slices without stroke-free ones among them.
-
-    The tensors of its file `healthy` (`flair_reference_mean`, `flair_reference_sd`), and the manifest's
-    calibration["flair"]["reference_thresholds"]. Raises InputRefused for a file with too few stroke-free slices.
-    """
-    slices = load_slices(Path(slices_path))
-    parts = split(slices.area_mm2)
-    healthy = _healthy_statistics(slices, parts)
-    if healthy is None:
-        raise InputRefused(
-            f"{slices_path} has too few stroke-free slices: 275 are needed for training and calibration."
-        )
-    thresholds = {}
-    for method in (ReferenceIntensity(), ReferenceZscore(healthy)):
-        scored = _score(method, slices, parts.calibration, silent)
-        thresholds[method.name] = _calibrated_threshold(scored)
-    return {"flair_reference_mean": healthy.mean, "flair_reference_sd": healthy.deviation}, thresholds
-
-
 def _healthy_statistics(slices: SliceSet, parts: SliceSplit) -> HealthyStatistics | None:
     """Those of the file's own training slices; None where it has too few (then the shipped ones are used)."""
     if not len(parts.training):
         return None
-    return HealthyStatistics.of(zip(slices.flair[parts.training], slices.brain[parts.training], strict=True))
+    return HealthyStatistics.of(slices.flair[parts.training], slices.brain[parts.training])
 
 
 def _weights(slices: SliceSet, parts: SliceSplit, seed: int) -> dict[str, np.ndarray]:

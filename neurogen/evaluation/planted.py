@@ -117,7 +117,7 @@ def _training_statistics(files: Sequence[ScanFile], cache: Path, progress: Progr
             scan = prepared(file, cache)
             yield scan.image, scan.brain
 
-    return HealthyStatistics.of(images())
+    return HealthyStatistics.of_pairs(images())
 
 
 def _calibrated(

@@ -32,7 +32,11 @@ class HealthyStatistics:
     deviation: np.ndarray
 
     @classmethod
-    def of(cls, healthy: Iterable[tuple[np.ndarray, np.ndarray]]) -> "HealthyStatistics":
+    def of(cls, images: Iterable[np.ndarray], brains: Iterable[np.ndarray]) -> "HealthyStatistics":
+        return cls.of_pairs(zip(images, brains, strict=True))
+
+    @classmethod
+    def of_pairs(cls, healthy: Iterable[tuple[np.ndarray, np.ndarray]]) -> "HealthyStatistics":
         """From pairs (image, brain), in one pass (Welford, Technometrics 1962): volumes need not be held together."""
         count, mean, squares = 0, 0.0, 0.0
         for count, (image, brain) in enumerate(healthy, start=1):
