@@ -48,13 +48,14 @@ def write_detection(
     settings: "DetectionSettings",
     model: "Model",
     *,
+    mask: "Volume | None" = None,
     progress: Progress = silent,
 ) -> None:
     """Write volumes, table, report and sidecars into an existing folder, the record `detect.json` last."""
     from neurogen.report import write_report
     from neurogen.volumes import save_volume
 
-    record = record_of(detection, volume, settings, model)
+    record = record_of(detection, volume, settings, model, mask=mask)
     for k, (name, description) in enumerate(VOLUMES.items()):
         progress("writing", k / 5)
         save_volume(getattr(detection, name), folder / f"{name}.nii.gz")
@@ -71,7 +72,12 @@ def write_detection(
 
 
 def record_of(
-    detection: "Detection", volume: "Volume", settings: "DetectionSettings", model: "Model"
+    detection: "Detection",
+    volume: "Volume",
+    settings: "DetectionSettings",
+    model: "Model",
+    *,
+    mask: "Volume | None" = None,
 ) -> dict[str, Any]:
     """What made these results: enough to repeat them. The same for the same input, settings, seed and device."""
     return {
@@ -96,6 +102,7 @@ def record_of(
             "affine": volume.affine,
             "facts": volume.facts,
         },
+        "mask": None if mask is None else {"file": mask.facts.get("name", ""), "sha256": mask.facts.get("sha256", "")},
         "operating_point": asdict(detection.operating_point),
         "facts": detection.facts,
         "warnings": detection.warnings,

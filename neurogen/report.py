@@ -106,6 +106,7 @@ def _scan_facts(record: Mapping[str, Any]) -> str:
         "Voxel size": " x ".join(f"{size:.3g}" for size in scan["spacing_mm"]) + " mm",
         **{_words(k): v for k, v in {**scan["facts"], **record["facts"]}.items() if k not in _ELSEWHERE},
         "SHA-256": scan["sha256"] or _MISSING,
+        "Brain mask": record["mask"]["file"] if record["mask"] else "computed",
     }
     return _facts("Scan", facts)
 

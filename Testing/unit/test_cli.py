@@ -103,6 +103,17 @@ def test_the_table_agrees_with_the_labels(work):
         assert float(cells["volume_ml"]) == pytest.approx(len(voxels) * VOXEL_ML, abs=1e-3)
 
 
+def test_a_given_mask_is_used_and_recorded(work):
+    scan = load_volume("a.nii.gz")
+    mask = Volume((scan.array > 0.5 * scan.array.max()).astype(np.uint8), scan.affine)
+    save_volume(mask, work / "mask.nii.gz")
+    assert run("detect", "a.nii.gz", "--mask", "mask.nii.gz", "--out", "out") == 0
+    score = load_volume(work / "out" / "anomaly_map.nii.gz").array
+    assert score.any() and not score[mask.array == 0].any()
+    record = json.loads((work / "out" / "detect.json").read_text())
+    assert record["mask"] == {"file": "mask.nii.gz", "sha256": load_volume("mask.nii.gz").facts["sha256"]}
+
+
 def test_the_same_command_gives_the_same_files(work):
     run("detect", "a.nii.gz", "--out", "one")
     run("detect", "a.nii.gz", "--out", "two")

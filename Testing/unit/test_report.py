@@ -16,6 +16,7 @@ RECORD = {
     "input": {"file": "<b>scan</b>.nii.gz", "sha256": "0" * 64, "shape": [2, 3, 4], "spacing_mm": [1, 1, 1],
               "facts": {"description": "T1w & more"}},
     "facts": {"registration": 0.9},
+    "mask": None,
     "model": {"id": "adult-reflect", "version": "1", "method": "reflect", "weights_sha256": "a" * 64, "licence": "CC0"},
     "operating_point": {"threshold": 3.0},
     "settings": {"model": "adult-reflect", "steps": 1, "registered": False},

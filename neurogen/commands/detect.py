@@ -130,7 +130,7 @@ def detect_scan(
     check_destination(job.folder, RECORD, overwrite=True, needed_bytes=estimated_bytes(volume))
     with result_folder(job.folder) as part:
         detection = anomaly.detect(volume, settings, portion(progress, 0.02, 0.94), mask=brain)
-        write_detection(part, detection, volume, settings, model, progress=portion(progress, 0.94, 1.0))
+        write_detection(part, detection, volume, settings, model, mask=brain, progress=portion(progress, 0.94, 1.0))
     progress("done", 1.0)
     return detection
 
