@@ -148,7 +148,7 @@ def test_learning_rate_warms_up_and_ends_at_five_percent():
 
 def test_weight_average_follows_its_recursion():
     network = nn.Linear(1, 1, bias=False)
-    expected = float(network.weight)
+    expected = network.weight.item()
     average = WeightAverage(network, decay=0.5)
     for step in range(20):
         with torch.no_grad():
@@ -158,8 +158,8 @@ def test_weight_average_follows_its_recursion():
         expected = decay * expected + (1 - decay) * step
     assert float(average.state["weight"]) == pytest.approx(expected, rel=1e-5)
     with average.applied_to(network):
-        assert float(network.weight) == pytest.approx(expected, rel=1e-5) and not network.training
-    assert float(network.weight) == 19 and network.training
+        assert network.weight.item() == pytest.approx(expected, rel=1e-5) and not network.training
+    assert network.weight.item() == 19 and network.training
 
 
 def test_loss_that_is_not_finite_is_refused(tmp_path):
