@@ -100,8 +100,8 @@ def test_nothing_moves_without_deformation():
     array = np.random.default_rng(0).random((10, 12, 8), dtype=np.float32)
     offsets = random_map(array.shape, np.random.default_rng(1), STILL)
     center = (np.array(array.shape) - 1) / 2
-    assert np.allclose(warp(array, center, offsets), array, atol=1e-5)
-    shifted = warp(array, center + [1, 0, 0], offsets)
+    assert np.allclose(warp(array[None], center, offsets)[0], array, atol=1e-5)
+    (shifted,) = warp(array[None], center + [1, 0, 0], offsets)
     assert np.allclose(shifted[:-1], array[1:], atol=1e-5) and np.allclose(shifted[-1], 0)
 
 
@@ -109,7 +109,7 @@ def test_a_map_moves_image_and_mask_together():
     grid = np.stack(np.meshgrid(*[np.arange(n) for n in (40, 40, 40)], indexing="ij"))
     ball = (np.sqrt(((grid - 19.5) ** 2).sum(0)) < 10).astype(np.float32)
     offsets = random_map((40, 40, 40), np.random.default_rng(2), DeformSettings(shift_voxels=2))
-    image, mask = warp(ball * 0.7, np.full(3, 19.5), offsets), warp(ball, np.full(3, 19.5), offsets)
+    image, mask = warp(np.stack([ball * 0.7, ball]), np.full(3, 19.5), offsets)
     assert np.allclose(image, 0.7 * mask, atol=1e-5)
     assert 0.5 < mask.sum() / ball.sum() < 2
 

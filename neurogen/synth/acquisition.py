@@ -13,26 +13,26 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class AcquisitionSettings:
-    """How bad a scan may be. Ours: from clean research scans to thick, noisy clinical ones."""
+    """How bad a scan may be at most. Ours: clean research scans are common, thick noisy clinical ones included."""
 
     bias: float = 0.5  # standard deviation of the log field's control points, at most
     blur_voxels: float = 1.0
     thick_voxels: float = 4.0  # slices up to this many voxels
     thick_share: float = 0.25  # of the scans
-    noise: float = 0.06  # of the brightest tissue
+    noise: float = 0.08  # of the brightest tissue
     cut_share: float = 0.3  # of the scans lose a part of the field of view
     cut_voxels: int = 24
 
 
 def acquire(image: np.ndarray, rng: np.random.Generator, settings: AcquisitionSettings) -> np.ndarray:
     """Bias field, blur, thick slices and noise, in the order a scanner adds them."""
-    image = image * bias_field(image.shape, rng, strength=rng.uniform(0, settings.bias))
-    blur = rng.uniform(0, settings.blur_voxels)
+    image = image * bias_field(image.shape, rng, strength=settings.bias * rng.random())
+    blur = settings.blur_voxels * rng.random() ** 2
     if blur > 0.3:
         image = ndimage.gaussian_filter(image, blur, truncate=3)
     if rng.random() < settings.thick_share:
         image = thick_slices(image, axis=int(rng.integers(3)), thickness=rng.uniform(1.5, settings.thick_voxels))
-    return rician_noise(image, rng, sigma=rng.uniform(0, settings.noise))
+    return rician_noise(image, rng, sigma=settings.noise * rng.random() ** 2)
 
 
 def random_curve(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -36,14 +36,17 @@ def random_map(shape: tuple[int, int, int], rng: np.random.Generator, settings: 
     return offsets + bent[0].permute(1, 2, 3, 0).numpy()
 
 
-def warp(array: np.ndarray, center: np.ndarray, offsets: np.ndarray, *, nearest: bool = False) -> np.ndarray:
-    """`array` (I, J, K) read at voxel `center` + `offsets`, 0 outside: float32 (I', J', K')."""
-    size = np.array(array.shape, np.float32)
-    positions = (offsets + (center - (size - 1) / 2).astype(np.float32)) * (2 / (size - 1))
-    grid = torch.from_numpy(np.ascontiguousarray(positions[None, ..., ::-1]))
-    source = torch.from_numpy(np.ascontiguousarray(array, np.float32))[None, None]
-    mode = "nearest" if nearest else "bilinear"
-    return functional.grid_sample(source, grid, mode=mode, padding_mode="zeros", align_corners=True)[0, 0].numpy()
+def warp(arrays: np.ndarray, center: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Each of `arrays` (C, I, J, K) read at voxel `center` + `offsets`, 0 outside: float32 (C, I', J', K')."""
+    size = np.array(arrays.shape[1:])
+    scale = (2 / (size - 1)).astype(np.float32)
+    shift = ((2 * center - (size - 1)) / (size - 1)).astype(np.float32)
+    grid = np.empty_like(offsets)
+    np.multiply(offsets[..., ::-1], scale[::-1], out=grid)  # torch wants the fastest axis first
+    grid += shift[::-1]
+    source = torch.from_numpy(np.ascontiguousarray(arrays, np.float32))[None]
+    read = functional.grid_sample(source, torch.from_numpy(grid)[None], padding_mode="zeros", align_corners=True)
+    return read[0].numpy()
 
 
 def _random_affine(rng: np.random.Generator, settings: DeformSettings) -> np.ndarray:

@@ -29,8 +29,7 @@ LEFT = (2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 17, 18, 26, 28, 30, 136, 163)
 class HeadSettings:
     """What a drawn head may look like. All shares are of the heads. Ours."""
 
-    shape: tuple[int, int, int] = (96, 112, 96)  # of the drawn head, in voxels of `step` label voxels
-    step: int = 2  # label voxels averaged into one along each axis: 2 mm from 1 mm
+    shape: tuple[int, int, int] = (96, 112, 96)  # of the drawn head, voxels
     tissue_share: float = 0.5  # gray, white and fluid each share a mean, as in real scans; the rest are lawless
     same_sides_share: float = 0.9  # left and right structures alike
     dark_air_share: float = 0.8  # background exactly 0 before noise
@@ -42,12 +41,13 @@ class HeadSettings:
 
 @dataclass(frozen=True)
 class HeadLabels:
-    """A label map made ready for drawing: `codes` (I, J, K) uint8 index `names`; the brain of the module `brain_of`."""
+    """A label map made ready for drawing; a drawn voxel is the mean of `step`^3 label voxels: 2 mm from 1 mm."""
 
-    codes: np.ndarray
+    codes: np.ndarray  # (I, J, K) uint8, index into names
     names: np.ndarray  # (L,) FreeSurfer numbers
-    brain: np.ndarray  # (I, J, K) bool
-    center: np.ndarray  # (3,) voxel around which heads are drawn
+    brain: np.ndarray  # (I', J', K') float32, share of brain (`brain_of`) in each drawn voxel
+    center: np.ndarray  # (3,) drawn voxel around which the field is laid
+    step: int
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def close_and_fill(
     return result
 
 
-def head_labels(labels: np.ndarray, spacing_mm: tuple[float, float, float] = (1, 1, 1)) -> HeadLabels:
+def head_labels(labels: np.ndarray, spacing_mm: tuple[float, float, float] = (1, 1, 1), *, step: int = 2) -> HeadLabels:
     """Prepare a label map (I, J, K) in RAS order once; draw from it as often as wanted.
 
     Air around the head and whatever lies more than `HEAD_MM` below its top (neck, shoulders) are cut.
@@ -92,8 +92,9 @@ def head_labels(labels: np.ndarray, spacing_mm: tuple[float, float, float] = (1,
         raise ValueError("The label map is empty: labels above 0 are needed. Give a FreeSurfer-like label map.")
     labels = labels[head[0]][:, :, -round(HEAD_MM / spacing_mm[2]) :]
     names, codes = np.unique(labels, return_inverse=True)
-    brain = brain_of(labels, spacing_mm)
-    return HeadLabels(codes.reshape(labels.shape).astype(np.uint8), names, brain, field_center(labels > 0, spacing_mm))
+    brain = _block_mean(brain_of(labels, spacing_mm), step)
+    center = (field_center(labels > 0, spacing_mm) + 0.5) / step - 0.5
+    return HeadLabels(codes.reshape(labels.shape).astype(np.uint8), names, brain, center, step)
 
 
 def field_center(foreground: np.ndarray, spacing_mm: tuple[float, float, float], depth_mm: float = 170.0) -> np.ndarray:
@@ -109,11 +110,10 @@ def field_center(foreground: np.ndarray, spacing_mm: tuple[float, float, float],
 def draw_head(labels: HeadLabels, rng: np.random.Generator, settings: HeadSettings | None = None) -> SynthHead:
     """A head of random contrast, pose, shape and quality, as `HeadSettings` says."""
     settings = settings or HeadSettings()
-    image = _block_mean(_paint(labels, rng, settings), settings.step)
-    brain = _block_mean(labels.brain, settings.step)
+    painted = _block_mean(_paint(labels, rng, settings), labels.step)
     offsets = random_map(settings.shape, rng, settings.deform)
-    center = (labels.center + 0.5) / settings.step - 0.5
-    image, brain = warp(image, center, offsets), warp(brain, center, offsets) > 0.5
+    image, brain = warp(np.stack([painted, labels.brain]), labels.center, offsets)
+    brain = brain > 0.5
     if rng.random() < settings.lesion_share:
         image = add_blobs(image, brain, rng)
     return finish_head(image, brain, rng, settings)

@@ -6,7 +6,7 @@ NAME_labels.nii.gz                              FreeSurfer-like labels with skul
 NAME_T1w.nii.gz + NAME_dlmuse.nii.gz            a scan and its automatic labels, every label > 0 is brain
 NAME_T1w.nii.gz + NAME_brainmask.nii.gz         a scan and its mask
 
-Half of each batch is drawn, half is real. Ten real heads and the last two label maps are kept apart; half of them
+Drawn and real heads are mixed by `real_share`. Ten real heads and the last two label maps are kept apart; half of them
 choose the checkpoint (mean Dice), the others are for `Measured` in the model card.
 """
 
@@ -53,8 +53,8 @@ class BrainMaskSettings:
         )
     )
     features: tuple[int, ...] = (16, 32, 48, 64, 96, 16)
-    real_share: float = 0.5  # of the heads in a batch
-    curve_share: float = 0.6  # of the real heads get another contrast
+    real_share: float = 0.6  # of the heads in a batch
+    curve_share: float = 0.5  # of the real heads get another contrast
     kept_apart_heads: int = 10
     kept_apart_maps: int = 2
     heads: HeadSettings = field(default_factory=HeadSettings)
@@ -213,7 +213,8 @@ def manifest(data: HeadData, settings: BrainMaskSettings, network: dict, record:
 def _vary(head: RealHead, rng: np.random.Generator, settings: BrainMaskSettings):
     """A real head in another pose, shape, contrast and quality."""
     offsets = random_map(FIELD_SHAPE, rng, settings.heads.deform)
-    image, brain = warp(head.image, head.center, offsets) / 255, warp(head.brain, head.center, offsets) > 0.5
+    image, brain = warp(np.stack([head.image, head.brain]), head.center, offsets)
+    image, brain = image / 255, brain > 0.5
     if rng.random() < settings.curve_share:
         image = random_curve(image, rng)
     if rng.random() < settings.heads.lesion_share:
