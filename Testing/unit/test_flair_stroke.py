@@ -188,6 +188,13 @@ def test_absent_models_are_left_out_unless_asked_for(slices_path, empty_store):
         flair_stroke.run(slices_path, methods=["reflect"], store=empty_store)
 
 
+def test_a_model_of_another_contrast_is_left_out_with_the_reason(tmp_path):
+    path = write_slices(tmp_path / "lesions.npz", stroke_free=0)
+    table = flair_stroke.run(path, store=store_with_statistics(tmp_path, calibration={}))
+    assert "reflect" not in table.rows
+    assert any("flair is scored here" in note for note in table.notes)
+
+
 def test_an_unknown_method_is_wrong_usage(slices_path, empty_store):
     with pytest.raises(UsageError, match="reference-zscore"):
         flair_stroke.run(slices_path, methods=["magic"], store=empty_store)

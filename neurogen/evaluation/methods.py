@@ -114,6 +114,12 @@ def resolve(
 def reflect_method(name: str, store: "ModelStore", *, contrast: str, device: str) -> Reflect:
     """The model behind `reflect` or `reflect-2`, with its manifest's operating point for this contrast."""
     model = store.get(REFLECT_MODELS[name])
+    known = model.manifest.get("contrast_scales", {})
+    if contrast not in known:
+        raise ModelUnavailable(
+            f"The model {model.id!r} knows {', '.join(known) or 'no contrast'}, but {contrast} is scored here. "
+            "Train it with such images, or choose another benchmark."
+        )
     return Reflect(name, model, contrast, choose_device(device), operating_threshold(model, contrast))
 
 

@@ -109,7 +109,10 @@ def _training_statistics(files: Sequence[ScanFile], cache: Path, progress: Progr
     """Mean and deviation over all scans that are not kept apart."""
     training = [f for f in files if f.role == "train"]
     if not training:
-        raise ModelUnavailable("the data folder has no scans beside those kept apart to take mean and deviation from.")
+        raise ModelUnavailable(
+            "The data folder has no scans beside those kept apart, but mean and deviation are measured on such scans. "
+            "Give a folder with more than ten scans of a source."
+        )
 
     def images() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for k, file in enumerate(training):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +27,9 @@ class Table:
 
     def text(self, *, width: int = 150) -> str:
         """Aligned columns; those that do not fit `width` continue in a further block below."""
+        notes = "\n".join(textwrap.fill(note, width) for note in self.notes)
         blocks = [_aligned(self._cells(columns)) for columns in self._fitting(width)]
-        return "\n\n".join(blocks + (["\n".join(self.notes)] if self.notes else []))
+        return "\n\n".join(blocks + ([notes] if notes else []))
 
     def markdown(self) -> str:
         head, *body = self._cells(self.columns)
