@@ -44,7 +44,7 @@ def _geometry(shape, spacing, **placing):
 GEOMETRIES = {
     "ras": _geometry((80, 96, 72), (2, 2, 2)),
     "oblique": _geometry((90, 104, 90), (2, 2, 2), tilt_degrees=(17, -12, 9), center=(3, -8, 5)),
-    "anisotropic": _geometry((300, 360, 28), (0.5, 0.5, 5)),
+    "anisotropic": _geometry((272, 340, 26), (0.5, 0.5, 5)),
     "las": _geometry((80, 96, 72), (2, 2, 2), axes="LAS"),
     "cropped": _geometry((80, 96, 40), (2, 2, 2), center=(0, 0, 20)),
     "conformed": _geometry((96, 96, 96), (2, 2, 2), axes="LIA"),

@@ -163,7 +163,7 @@ def _seen_contrast(measures: Measures) -> tuple[str, float, str]:
         return FLAIR, 1 - max(is_t1w, is_t2w), "CSF is dark and deep tissue is not the brightest, as in FLAIR"
     is_post = _certainty(measures.bright_tail, *BRIGHT_TAIL_POST)
     if is_post > 0.5:
-        return POST_CONTRAST, min(is_post, is_t1w), "small parts are far brighter than white matter, as with agent"
+        return POST_CONTRAST, min(is_post, is_t1w), "small parts are far brighter than white matter, as agent or blood"
     return T1W, 1 - max(1 - is_t1w, is_t2w, is_post), "deep tissue is the brightest and CSF is dark, as in T1w"
 
 
