@@ -177,7 +177,7 @@ def _row(scene: Scene, plane: str, index: int) -> "Figure":
         _label(panel, title, _SIDES[plane])
     _draw_heat(figure, panels[2], figure.add_subplot(grid[0, 3]), score, scene.threshold, extent)
     if labels.any():
-        outline = (labels > 0).astype(float)
+        outline = (labels > 0).astype(float).repeat(4, 0).repeat(4, 1)  # so that the line follows the voxels' edges
         panels[2].contour(outline, [0.5], colors="white", linewidths=0.8, extent=extent, origin="upper")
     return figure
 
