@@ -111,7 +111,7 @@ def measure(volume: Volume, brain: np.ndarray) -> Measures | None:
 def check_suitable(volume: Volume, brain: np.ndarray, facts: Mapping[str, str], manifest: Mapping) -> tuple[str, ...]:
     """Warnings, one sentence each, about a scan that the model of `manifest` may be used on.
 
-    Reads `contrasts`, `age_range` (years) and, where a model sets it, `maximum_slice_mm` of the manifest.
+    Reads `contrasts`, `calibration`, `age_range` (years) and, where set, `maximum_slice_mm` of the manifest.
     Raises InputRefused for another modality, another contrast, slices too thick for the model, or no brain.
     """
     _refuse_other_modality(facts)
@@ -197,7 +197,7 @@ def _contrast_warnings(kind: ScanKind, manifest: Mapping) -> list[str]:
         return [f"The contrast of the scan could not be recognized ({why}); {needed}: check that this is one."]
     if kind.confidence < REFUSING_CONFIDENCE:
         return [f"The scan may be {kind.contrast} ({why}); {needed}: results on another contrast mean nothing."]
-    if kind.contrast == FLAIR and FLAIR in manifest.get("contrasts", ()):
+    if kind.contrast == FLAIR and FLAIR in {*manifest.get("contrasts", ()), *manifest.get("calibration", ())}:
         needed = (
             f"{manifest.get('id', 'the model')} knows FLAIR at one axial level only, for a benchmark on slices; for "
             "volumes it was made for T1-weighted scans before contrast agent"
