@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import binary_fill_holes, gaussian_filter, map_coordinates, zoom
 
 from neurogen.anomaly.textures import random_crop
 
@@ -25,7 +25,7 @@ class CorruptionSettings:
     texture_share: float = 0.5                          # published implementation
     severity: tuple[float, float] = (0.2, 1.0)          # published implementation; 0..1 in the thesis
     most_steps: tuple[int, ...] = (200, 120, 100, 80)   # for 1, 2, 3, 4 objects; published implementation
-    step_mm: tuple[float, float] = (2.0, 10.0)          # ours; 8 there (one latent cell)
+    step_mm: tuple[float, float] = (2.0, 9.0)           # ours; 8 there (one latent cell)
     grain_mm: tuple[float, float] = (2.0, 16.0)         # ours; correlation length of p
     rim_mm: tuple[float, float] = (0.5, 3.0)            # ours; Gaussian softening of the mask's rim
 
@@ -48,13 +48,12 @@ def draw_corruption(
 ) -> Corruption:
     """A random corruption of one slice. brain: (H, W) bool on cells of `cell_mm`; textures: (N, h, w)."""
     severity, replacement = np.zeros(brain.shape), np.zeros((channels, *brain.shape))
-    inside = np.argwhere(brain)
-    if rng.random() < settings.clean_share or len(inside) == 0:
+    if rng.random() < settings.clean_share or not brain.any():
         return Corruption(severity, replacement)
     likelihood = 1 / np.arange(1, settings.most_objects + 1)
     objects = 1 + rng.choice(settings.most_objects, p=likelihood / likelihood.sum())
     for _ in range(objects):
-        mask = _object_mask(brain, inside, cell_mm, settings.most_steps[objects - 1], settings, rng)
+        mask = _object_mask(brain, cell_mm, settings.most_steps[objects - 1], settings, rng)
         here = mask * rng.uniform(*settings.severity)
         fresh = here > severity  # the stronger of two overlapping objects shows
         replacement[:, fresh] = _replacement(channels, brain.shape, cell_mm, textures, settings, rng)[:, fresh]
@@ -62,33 +61,39 @@ def draw_corruption(
     return Corruption(severity * brain, replacement)
 
 
-def random_walk(
-    brain: np.ndarray, start: np.ndarray, steps: int, stride: float, rng: np.random.Generator
-) -> np.ndarray:
-    """(steps + 1, 2) positions: each step picks one of the nine neighbours at `stride` cells; leaving is refused."""
-    moves = rng.integers(-1, 2, (steps, 2)) * stride
-    path, here = [start], start
-    for move in moves:
-        there = here + move
-        row, column = int(round(there[0])), int(round(there[1]))
-        if 0 <= row < brain.shape[0] and 0 <= column < brain.shape[1] and brain[row, column]:
-            here = there
-        path.append(here)
+def random_walk(brain: np.ndarray, start: np.ndarray, steps: int, rng: np.random.Generator) -> np.ndarray:
+    """(steps + 1, 2) lattice points: each step goes to one of the nine neighbors, itself included; leaving is refused."""
+    rows, columns = brain.shape
+    path = [(int(start[0]), int(start[1]))]
+    for down, right in rng.integers(-1, 2, (steps, 2)).tolist():
+        row, column = path[-1][0] + down, path[-1][1] + right
+        stays = not (0 <= row < rows and 0 <= column < columns and brain[row, column])
+        path.append(path[-1] if stays else (row, column))
     return np.array(path)
 
 
 def _object_mask(
-    brain: np.ndarray, inside: np.ndarray, cell_mm: float, most_steps: int, settings: CorruptionSettings,
-    rng: np.random.Generator,
+    brain: np.ndarray, cell_mm: float, most_steps: int, settings: CorruptionSettings, rng: np.random.Generator
 ) -> np.ndarray:
-    """(H, W) in [0, 1]: the filled walk, its rim softened. Short walks are likelier, as in the implementation."""
+    """(H, W) in [0, 1]: the filled walk, its rim softened. Short walks are likelier, as in the implementation.
+
+    The walk and its filling live on a lattice as coarse as the step. Filled on a finer grid, the tangled path would
+    fall into slivers that look like nothing a brain ever shows.
+    """
     weight = 10 - 9 * np.arange(1, most_steps + 1) / most_steps
     steps = 1 + rng.choice(most_steps, p=weight / weight.sum())
-    stride = rng.uniform(*settings.step_mm) / cell_mm
-    path = random_walk(brain, inside[rng.integers(len(inside))].astype(float), steps, stride, rng)
-    canvas = Image.new("L", brain.shape[::-1])
-    ImageDraw.Draw(canvas).polygon([(x, y) for y, x in path], fill=1, outline=1)
-    return gaussian_filter(np.asarray(canvas, float), rng.uniform(*settings.rim_mm) / cell_mm)
+    stride = max(rng.uniform(*settings.step_mm) / cell_mm, 1.0)
+    at = [(np.arange(n) + rng.uniform(0, stride)) / stride for n in brain.shape]
+    lattice = np.zeros([int(a[-1]) + 2 for a in at], bool)
+    rows, columns = (a.astype(int) for a in at)
+    lattice[np.ix_(rows, columns)] = brain
+    inside = np.argwhere(lattice)
+    path = random_walk(lattice, inside[rng.integers(len(inside))], steps, rng)
+    canvas = Image.new("L", lattice.shape[::-1])
+    ImageDraw.Draw(canvas).polygon([(x, y) for y, x in path.tolist()], fill=1, outline=1)
+    filled = binary_fill_holes(np.asarray(canvas, bool)).astype(float)
+    fine = map_coordinates(filled, np.meshgrid(at[0] - 0.5, at[1] - 0.5, indexing="ij"), order=1) >= 0.5
+    return gaussian_filter(fine.astype(float), rng.uniform(*settings.rim_mm) / cell_mm)
 
 
 def _replacement(

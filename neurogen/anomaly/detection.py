@@ -10,9 +10,10 @@ from neurogen.anomaly.calibration import OperatingPoint
 from neurogen.anomaly.lesions import DIRECTIONS, Lesion, cut_lesions
 from neurogen.errors import OutOfMemory, UsageError
 from neurogen.models import Model, ModelStore
+from neurogen.preprocess.contrast import check_suitable
 from neurogen.preprocess.prepare import PreparationSettings, PreparedScan, prepare, to_native
 from neurogen.progress import Progress, portion, silent
-from neurogen.volumes import Volume
+from neurogen.volumes import Volume, check_mask
 
 CONTRAST = "t1w"
 
@@ -76,9 +77,13 @@ def detect(
     device = choose_device(settings.device)
     clock = _Clock()
     with _memory_errors_named():
+        progress("brain mask", 0.0)
+        brain = find_brain(volume, mask, device)
+        clock.lap("brain mask")
+        warnings = check_suitable(volume, brain.array > 0, volume.facts, model.manifest | {"contrasts": [CONTRAST]})
         preparation = PreparationSettings(bias_correction=settings.bias_correction, registered=settings.registered)
-        prepared = prepare(volume, preparation, mask=mask, device=device, progress=portion(progress, 0.0, 0.6))
-        warnings = suitability_warnings(prepared, model)
+        prepared = prepare(volume, preparation, mask=brain, progress=portion(progress, 0.1, 0.6))
+        warnings += prepared.warnings
         clock.lap("preparation")
         score, pseudo_healthy = _score(prepared, model, settings, device, portion(progress, 0.6, 0.9))
         clock.lap("network")
@@ -95,13 +100,13 @@ def refuse_unfit_model(model: Model) -> None:
         raise UsageError(f"The model {model.id!r} has no operating point for T1w volumes. Choose another model.")
 
 
-def suitability_warnings(prepared: PreparedScan, model: Model) -> tuple[str, ...]:
-    """What should make a reader careful; raises InputRefused for a scan the model cannot read."""
-    from neurogen.preprocess.contrast import check_suitable
+def find_brain(volume: Volume, mask: Volume | None, device: str) -> Volume:
+    """The given mask, checked, or the brain-mask network's, on the scan's grid."""
+    if mask is not None:
+        return Volume(check_mask(mask, volume), volume.affine)
+    from neurogen.preprocess.brain_mask import predict_brain_mask
 
-    manifest = model.manifest | {"contrasts": [CONTRAST]}
-    found = check_suitable(prepared.native, prepared.native_brain, prepared.native.facts, manifest)
-    return (*found, *prepared.warnings)
+    return Volume(predict_brain_mask(volume, device=device), volume.affine)
 
 
 def _score(

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class AugmentSettings:
-    shift_px: float = 8.0         # published amount, here the range
+    shift_mm: float = 8.0         # published amount, here the range
     turn_deg: float = 5.0         # published amount (MAD-AD), here the range
     zoom: float = 0.07            # ours
     bend: float = 0.02            # ours: elastic displacement, deviation in half picture widths on a 7 x 6 lattice
@@ -22,10 +22,11 @@ class AugmentSettings:
 
 
 def augment(
-    slices: Tensor, brain: Tensor, background: Tensor, settings: AugmentSettings, generator: torch.Generator
+    slices: Tensor, brain: Tensor, background: Tensor, pixel_mm: float, settings: AugmentSettings,
+    generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Standardized slices (B, 1, H, W) and brain (B, 1, H, W) float -> the same, varied; `background` (B, 1, 1, 1)."""
-    grid = _warp(slices, settings, generator)
+    grid = _warp(slices, pixel_mm, settings, generator)
     pair = torch.cat([slices - background, brain], dim=1)
     warped = functional.grid_sample(pair, grid, align_corners=False)
     inside = warped[:, 1:] > 0.5
@@ -33,7 +34,7 @@ def augment(
     return torch.where(inside, varied, background), inside.float()
 
 
-def _warp(slices: Tensor, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
+def _warp(slices: Tensor, pixel_mm: float, settings: AugmentSettings, generator: torch.Generator) -> Tensor:
     """(B, H, W, 2) sampling grid of a random flip, rotation, zoom, shift and elastic bend."""
     n, _, h, w = slices.shape
     angle = torch.deg2rad(_between(n, settings.turn_deg, generator))
@@ -45,7 +46,7 @@ def _warp(slices: Tensor, settings: AugmentSettings, generator: torch.Generator)
     affine[:, 0, 1] = -angle.sin() * aspect * zoom[:, 0]
     affine[:, 1, 0] = angle.sin() / aspect * zoom[:, 1] * flip
     affine[:, 1, 1] = angle.cos() * zoom[:, 1]
-    affine[:, :, 2] = _between((n, 2), settings.shift_px, generator) * torch.tensor([2 / w, 2 / h])
+    affine[:, :, 2] = _between((n, 2), settings.shift_mm / pixel_mm, generator) * torch.tensor([2 / w, 2 / h])
     grid = functional.affine_grid(affine, [n, 1, h, w], align_corners=False)
     bend = settings.bend * torch.randn(n, 2, 7, 6, generator=generator)
     smooth = functional.interpolate(bend, (h, w), mode="bicubic", align_corners=True)

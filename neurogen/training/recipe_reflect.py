@@ -44,7 +44,7 @@ class ReflectSettings:
     widths: tuple[int, ...] = (32, 64, 96)
     blocks: int = 2
     shares: dict[str, float] = field(default_factory=lambda: {"t1w": 0.6, "flair": 0.4})  # of a batch
-    start_share: float = 0.25               # of the times drawn at t = 0, where a one-step correction starts; ours
+    start_share: float = 0.5                # of the times drawn at t = 0, where a one-step correction starts; ours
     textures: int = 256
     corruption: CorruptionSettings = field(default_factory=CorruptionSettings)
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
@@ -112,11 +112,15 @@ class ReflectTask:
         self, name: str, count: int, rng: np.random.Generator, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         scale, chosen = self.scales[name], self._train[name][rng.integers(0, len(self._train[name]), count)]
-        standardized, brain = self._slabs(chosen, scale)
+        slices, brain = self._slabs(chosen, scale)
+        in_pixels = isinstance(self.codec, PixelCodec)
+        if in_pixels:  # varied as coarse as the flow sees them: a quarter of the work
+            slices, brain = self.codec.encode(slices, scale), self.codec.encode(brain, scale)
         background = torch.full((count, 1, 1, 1), scale.background)
-        slices, brain = augment(standardized, brain, background, self.settings.augmentation, generator)
+        pixel_mm = float(self.codec.factor) if in_pixels else 1.0
+        slices, brain = augment(slices, brain, background, pixel_mm, self.settings.augmentation, generator)
         slices = torch.where(brain > 0, slices.clamp(scale.background, scale.top), background)
-        code = self.codec.encode(slices, scale)
+        code = slices if in_pixels else self.codec.encode(slices, scale)
         corrupted = self._corrupt(code, brain, scale, rng)
         return corrupted, code, torch.full((count,), scale.index)
 
@@ -133,7 +137,7 @@ class ReflectTask:
         return torch.from_numpy(standardized)[:, None], torch.from_numpy((inside > 0).astype(np.float32))[:, None]
 
     def _corrupt(self, code: Tensor, brain: Tensor, scale: ContrastScale, rng: np.random.Generator) -> Tensor:
-        cells = torch.nn.functional.avg_pool2d(brain, self.codec.factor)[:, 0].numpy() >= 0.5
+        cells = torch.nn.functional.adaptive_avg_pool2d(brain, code.shape[-2:])[:, 0].numpy() >= 0.5
         corrupted = np.empty(code.shape, np.float32)
         for k, healthy in enumerate(code.numpy()):
             corruption = draw_corruption(
