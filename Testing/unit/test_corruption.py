@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from neurogen.anomaly.corruption import (
     Corruption,
@@ -79,13 +80,21 @@ def test_replacements_are_standard_normal_on_average():
     assert 0.8 < values.std() < 1.2
 
 
-def test_a_walk_never_leaves_the_brain_and_moves_by_its_stride(brain):
-    path = random_walk(brain, np.array([24.0, 20.0]), 300, 1.5, np.random.default_rng(2))
-    rows, columns = np.round(path).astype(int).T
-    assert brain[rows, columns].all()
-    steps = np.abs(np.diff(path, axis=0))
-    assert set(np.unique(steps)) <= {0.0, 1.5}
+def test_a_walk_never_leaves_the_brain_and_goes_to_neighbors(brain):
+    path = random_walk(brain, np.array([24, 20]), 300, np.random.default_rng(2))
+    assert path.shape == (301, 2)
+    assert brain[tuple(path.T)].all()
+    assert np.abs(np.diff(path, axis=0)).max() == 1
     assert np.ptp(path, axis=0).min() > 3
+
+
+def test_objects_are_solid(brain, textures):
+    """Filled at the lattice's own resolution: most of an object lies inside, little at its rim."""
+    drawn = draws(brain, textures, 100, clean_share=0.0, most_objects=1, step_mm=(8.0, 9.0), rim_mm=(0.1, 0.2))
+    large = [c.severity > 0.1 for c in drawn if (c.severity > 0.1).sum() > 60]
+    assert len(large) > 30
+    inner = np.mean([binary_erosion(mask).sum() / mask.sum() for mask in large])
+    assert inner > 0.3
 
 
 @pytest.mark.parametrize("grain", [1.0, 2.5, 6.0])

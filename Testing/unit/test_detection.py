@@ -29,7 +29,10 @@ class FakeStore:
     class Model:
         id, sha256 = "adult-reflect", "0" * 64
         manifest = {
-            "task": "anomaly", "version": "1.0.0", "contrasts": ["t1w"], "age_range": [20, 82],
+            "task": "anomaly",
+            "version": "1.0.0",
+            "contrasts": ["t1w"],
+            "age_range": [20, 82],
             "calibration": {"t1w": {"threshold": 3.0, "sentence": "19 of 20 healthy scans"}},
         }
 
@@ -192,7 +195,7 @@ def test_healthy_error_makes_healthy_deviations_standard():
     rng = np.random.default_rng(2)
     spread = np.linspace(0.5, 3, 30)[None, :, None]
     deviations = 1.0 + spread * rng.standard_normal((400, 30, 30))
-    error = HealthyError.fit(deviations, np.ones(deviations.shape, bool), floor=0.0)
+    error = HealthyError.fit(deviations, np.ones(deviations.shape, bool), floor=0.0, sigma_cells=1.0)
     standard = error.standardize(1.0 + spread * rng.standard_normal((400, 30, 30)))
     assert abs(standard.mean()) < 0.1
     assert standard.std() == pytest.approx(1.0, abs=0.15)

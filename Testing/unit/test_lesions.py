@@ -57,7 +57,8 @@ def test_a_flipped_grid_gives_the_same_place_and_side(score):
 def test_the_side_is_that_of_the_template(score):
     to_template = np.eye(4)
     to_template[0, 3] = 200.0
-    assert {lesion.side for lesion in cut_lesions(score, AFFINE, 3.0, template_from_scan=to_template).lesions} == {"right"}
+    lesions = cut_lesions(score, AFFINE, 3.0, template_from_scan=to_template).lesions
+    assert {lesion.side for lesion in lesions} == {"right"}
 
 
 def test_an_unknown_direction_is_refused(score):

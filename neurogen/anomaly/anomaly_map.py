@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-CLIP, GAIN = 0.4, 2.5                 # published implementation: differences above 0.4 count as 1
+CLIP, GAIN = 0.4, 2.5  # published implementation: differences above 0.4 count as 1
 PIXEL_SIGMA, LATENT_SIGMA = 3.0, 1.0  # published implementation: pixels of 1 mm, latent cells
 
 
@@ -41,11 +41,14 @@ class HealthyError:
     mean: np.ndarray
     deviation: np.ndarray
     floor: float  # added to the deviation, so that a cell that never varied does not shout
+    sigma_cells: float  # how far deviations are smoothed before they are compared
 
     @classmethod
-    def fit(cls, deviations: np.ndarray, brains: np.ndarray, *, floor: float, blur: float = 1.0) -> "HealthyError":
-        """From (N, ...) deviations and brains of N healthy scans on one grid; cells that few scans cover are shrunk
-        toward the mean over the brain."""
+    def fit(
+        cls, deviations: np.ndarray, brains: np.ndarray, *, floor: float, sigma_cells: float, blur: float = 1.0
+    ) -> "HealthyError":
+        """From smoothed deviations and brains (N, ...) of N healthy scans on one grid; cells that few scans cover are
+        shrunk toward the mean over the brain."""
         count = brains.sum(0)
         mean = (deviations * brains).sum(0) / np.maximum(count, 1)
         variance = (((deviations - mean) ** 2) * brains).sum(0) / np.maximum(count, 1)
@@ -53,7 +56,8 @@ class HealthyError:
         prior = max(2.0, 0.05 * len(brains))
         shrunk = (variance * count + typical * prior) / (count + prior)
         mean = mean * count / (count + prior)
-        return cls(mean.astype(np.float32), np.sqrt(gaussian_filter(shrunk, blur)).astype(np.float32), floor)
+        spread = np.sqrt(gaussian_filter(shrunk, blur))
+        return cls(mean.astype(np.float32), spread.astype(np.float32), floor, sigma_cells)
 
     def standardize(self, deviation: np.ndarray) -> np.ndarray:
         """Signed score in healthy standard deviations; 0 is what a healthy brain shows there."""

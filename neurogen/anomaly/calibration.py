@@ -27,9 +27,9 @@ def volume_threshold(scores: Sequence[np.ndarray], voxel_ml: float, *, step: flo
 
     scores : signed score maps of healthy scans, 0 outside the brain. With fewer than 20 scans all must stay below.
     """
-    return float(np.quantile(
-        [_scan_threshold(score, voxel_ml, step) for score in scores], TOLERATED_SHARE, method="higher"
-    ))
+    return float(
+        np.quantile([_scan_threshold(score, voxel_ml, step) for score in scores], TOLERATED_SHARE, method="higher")
+    )
 
 
 def _scan_threshold(score: np.ndarray, voxel_ml: float, step: float) -> float:

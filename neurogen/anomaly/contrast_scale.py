@@ -16,13 +16,13 @@ class ContrastScale:
     median and interquartile range.
     """
 
-    index: int            # row of the network's contrast embedding
-    scale: str            # "p98" | "median-iqr"
+    index: int  # row of the network's contrast embedding
+    scale: str  # "p98" | "median-iqr"
     low: float
     high: float
     mean: float
     deviation: float
-    background: float     # in standardized units
+    background: float  # in standardized units
     benchmark_only: bool = False
 
     @classmethod

@@ -20,21 +20,21 @@ from neurogen.anomaly.textures import random_crop
 
 @dataclass(frozen=True)
 class CorruptionSettings:
-    most_objects: int = 4                               # published implementation
-    clean_share: float = 0.10                           # published implementation
-    texture_share: float = 0.5                          # published implementation
-    severity: tuple[float, float] = (0.2, 1.0)          # published implementation; 0..1 in the thesis
-    most_steps: tuple[int, ...] = (200, 120, 100, 80)   # for 1, 2, 3, 4 objects; published implementation
-    step_mm: tuple[float, float] = (2.0, 9.0)           # ours; 8 there (one latent cell)
-    grain_mm: tuple[float, float] = (2.0, 16.0)         # ours; correlation length of p
-    rim_mm: tuple[float, float] = (0.5, 3.0)            # ours; Gaussian softening of the mask's rim
+    most_objects: int = 4  # published implementation
+    clean_share: float = 0.10  # published implementation
+    texture_share: float = 0.5  # published implementation
+    severity: tuple[float, float] = (0.2, 1.0)  # published implementation; 0..1 in the thesis
+    most_steps: tuple[int, ...] = (200, 120, 100, 80)  # for 1, 2, 3, 4 objects; published implementation
+    step_mm: tuple[float, float] = (2.0, 9.0)  # ours; 8 there (one latent cell)
+    grain_mm: tuple[float, float] = (2.0, 16.0)  # ours; correlation length of p
+    rim_mm: tuple[float, float] = (0.5, 3.0)  # ours; Gaussian softening of the mask's rim
 
 
 @dataclass(frozen=True)
 class Corruption:
     """What turns y1 into y0: `severity` = a m of eq. 5.6 as one map in [0, 1]; `replacement` = r."""
 
-    severity: np.ndarray     # (H, W)
+    severity: np.ndarray  # (H, W)
     replacement: np.ndarray  # (C, H, W)
 
     def apply(self, healthy: np.ndarray) -> np.ndarray:
@@ -43,7 +43,11 @@ class Corruption:
 
 
 def draw_corruption(
-    brain: np.ndarray, channels: int, cell_mm: float, textures: np.ndarray, settings: CorruptionSettings,
+    brain: np.ndarray,
+    channels: int,
+    cell_mm: float,
+    textures: np.ndarray,
+    settings: CorruptionSettings,
     rng: np.random.Generator,
 ) -> Corruption:
     """A random corruption of one slice. brain: (H, W) bool on cells of `cell_mm`; textures: (N, h, w)."""
@@ -62,7 +66,7 @@ def draw_corruption(
 
 
 def random_walk(brain: np.ndarray, start: np.ndarray, steps: int, rng: np.random.Generator) -> np.ndarray:
-    """(steps + 1, 2) lattice points: each step goes to one of the nine neighbors, itself included; leaving is refused."""
+    """(steps + 1, 2) lattice points. Each step goes to one of the nine neighbors, itself included; none leaves the brain."""
     rows, columns = brain.shape
     path = [(int(start[0]), int(start[1]))]
     for down, right in rng.integers(-1, 2, (steps, 2)).tolist():
@@ -97,7 +101,11 @@ def _object_mask(
 
 
 def _replacement(
-    channels: int, shape: tuple[int, int], cell_mm: float, textures: np.ndarray, settings: CorruptionSettings,
+    channels: int,
+    shape: tuple[int, int],
+    cell_mm: float,
+    textures: np.ndarray,
+    settings: CorruptionSettings,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """r of eq. 5.7, (C, H, W); p is a texture crop or a random field of random grain, the same b for all channels."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from neurogen.anomaly.calibration import OperatingPoint
 from neurogen.anomaly.lesions import DIRECTIONS, Lesion, cut_lesions
+from neurogen.environment import choose_device
 from neurogen.errors import OutOfMemory, UsageError
 from neurogen.models import Model, ModelStore
 from neurogen.preprocess.contrast import check_suitable
@@ -23,13 +24,13 @@ class DetectionSettings:
     """How to detect. Every default is a choice of ours unless it names its origin."""
 
     model: str = "adult-reflect"
-    steps: int = 1                   # Euler steps; one as in section 5.3.3
-    direction: str = "both"          # "both" | "bright" | "dark"
-    threshold: float | None = None   # healthy standard deviations; None = the model's operating point
-    registered: bool = False         # the scan already lies in MNI152 space
+    steps: int = 1  # Euler steps; one as in section 5.3.3
+    direction: str = "both"  # "both" | "bright" | "dark"
+    threshold: float | None = None  # healthy standard deviations; None = the model's operating point
+    registered: bool = False  # the scan already lies in MNI152 space
     bias_correction: bool = True
-    device: str = "auto"             # "auto" | "cpu" | "cuda"
-    seed: int = 0                    # nothing in REFLECT is drawn at random; kept for methods that draw
+    device: str = "auto"  # "auto" | "cpu" | "cuda"
+    seed: int = 0  # nothing in REFLECT is drawn at random; kept for methods that draw
     batch_size: int = 16
     minimum_lesion_ml: float = 0.1
 
@@ -47,7 +48,7 @@ class Detection:
     """The result of one scan. Every volume lies on the scan's own grid.
 
     pseudo_healthy : float32, in the scan's intensity units
-    anomaly_map : float32, signed, in healthy standard deviations: + brighter than healthy, - darker, 0 outside the brain
+    anomaly_map : float32, signed, healthy standard deviations: + brighter than healthy, - darker, 0 outside the brain
     lesions : int16, 0 background, 1 = the largest lesion; `table` has one row a lesion in that order
     brain : uint8
     """
@@ -64,8 +65,12 @@ class Detection:
 
 
 def detect(
-    volume: Volume, settings: DetectionSettings = DetectionSettings(), progress: Progress = silent, *,
-    mask: Volume | None = None, store: ModelStore | None = None,
+    volume: Volume,
+    settings: DetectionSettings = DetectionSettings(),
+    progress: Progress = silent,
+    *,
+    mask: Volume | None = None,
+    store: ModelStore | None = None,
 ) -> Detection:
     """Find what is abnormal in a T1w head scan (REFLECT, thesis chapter 5).
 
@@ -76,7 +81,7 @@ def detect(
     refuse_unfit_model(model)
     device = choose_device(settings.device)
     clock = _Clock()
-    with _memory_errors_named():
+    with _MemoryErrorsNamed():
         progress("brain mask", 0.0)
         brain = find_brain(volume, mask, device)
         clock.lap("brain mask")
@@ -122,8 +127,13 @@ def _score(
 
 
 def assemble(
-    prepared: PreparedScan, score: np.ndarray, pseudo_healthy: np.ndarray, model: Model, settings: DetectionSettings,
-    warnings: tuple[str, ...], seconds: Callable[[], dict[str, float]],
+    prepared: PreparedScan,
+    score: np.ndarray,
+    pseudo_healthy: np.ndarray,
+    model: Model,
+    settings: DetectionSettings,
+    warnings: tuple[str, ...],
+    seconds: Callable[[], dict[str, float]],
 ) -> Detection:
     """Bring score and pseudo-healthy image home and cut the lesions there."""
     native = prepared.native
@@ -131,8 +141,13 @@ def assemble(
     anomaly = np.where(brain, to_native(score, prepared).array, 0).astype(np.float32)
     point = operating_point(model, settings)
     cut = cut_lesions(
-        anomaly, native.affine, point.threshold, direction=settings.direction, minimum_ml=settings.minimum_lesion_ml,
-        template_from_scan=np.linalg.inv(prepared.scan_from_grid), region_at=_region_names(),
+        anomaly,
+        native.affine,
+        point.threshold,
+        direction=settings.direction,
+        minimum_ml=settings.minimum_lesion_ml,
+        template_from_scan=np.linalg.inv(prepared.scan_from_grid),
+        region_at=_region_names(),
     )
     return Detection(
         pseudo_healthy=Volume(_in_scan_units(pseudo_healthy, brain, prepared), native.affine),
@@ -141,8 +156,13 @@ def assemble(
         table=cut.lesions,
         operating_point=point,
         brain=Volume(brain.astype(np.uint8), native.affine),
-        facts={**native.facts, **prepared.facts, "model": model.id, "model_version": model.manifest["version"],
-               "model_sha256": model.sha256},
+        facts={
+            **native.facts,
+            **prepared.facts,
+            "model": model.id,
+            "model_version": model.manifest["version"],
+            "model_sha256": model.sha256,
+        },
         warnings=warnings,
         seconds=seconds(),
     )
@@ -174,16 +194,7 @@ def _region_names() -> Callable:
     return lambda point: region_at(tuple(point))
 
 
-def choose_device(name: str) -> str:
-    """"cuda" where asked for or, with "auto", where there is one; else "cpu"."""
-    import torch
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("The device cuda was asked for, but torch sees no CUDA device. Use --device cpu or auto.")
-    return "cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu"
-
-
-class _memory_errors_named:
+class _MemoryErrorsNamed:
     """Turns every way of running out of memory into OutOfMemory."""
 
     def __enter__(self) -> None:
@@ -210,5 +221,3 @@ class _Clock:
         """All laps; the time since the last one is that of the results."""
         self.lap("results")
         return dict(self._laps)
-
-

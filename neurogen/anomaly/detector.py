@@ -15,7 +15,7 @@ from neurogen.anomaly.anomaly_map import HealthyError, published_map, smooth_wit
 from neurogen.anomaly.codec import AutoencoderCodec, Codec, PixelCodec
 from neurogen.anomaly.contrast_scale import ContrastScale
 from neurogen.anomaly.reflect import RectifiedFlow
-from neurogen.errors import ModelUnavailable, UsageError
+from neurogen.errors import ModelUnavailable
 from neurogen.models import Model, ModelStore
 from neurogen.networks.autoencoder import LatentCodec
 from neurogen.networks.factory import load_network
@@ -27,27 +27,32 @@ SLAB = 2  # slices of 1 mm averaged into one, and pixels along the side of one s
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    steps: int = 1            # Euler steps; one is eq. 5.9
-    flips: bool = True        # average over left-right flips
+    steps: int = 1  # Euler steps; one is eq. 5.9
+    flips: bool = True  # average over left-right flips
     batch_size: int = 16
-    sigma_cells: float = 1.0  # smoothing of the deviation before it is standardized, in cells of 2 mm
+    sigma_cells: float | None = None  # smoothing of the deviation, in cells of 2 mm; None = as the model was calibrated
 
 
 @dataclass(frozen=True, eq=False)
 class SliceCorrection:
     """What the flow made of N slices, in standardized units of the contrast."""
 
-    restored: np.ndarray      # (N, H, W) pseudo-healthy slices
-    code_change: np.ndarray   # (N, C, h, w) code minus corrected code
-    factor: int               # pixels along the side of one code cell
+    restored: np.ndarray  # (N, H, W) pseudo-healthy slices
+    code_change: np.ndarray  # (N, C, h, w) code minus corrected code
+    factor: int  # pixels along the side of one code cell
 
 
 class Detector:
     """Network, codec and healthy statistics of one model, ready to score slices and prepared volumes."""
 
     def __init__(
-        self, velocity: nn.Module, codec: Codec, contrasts: dict[str, ContrastScale],
-        healthy: dict[str, HealthyError], *, device: str | torch.device = "cpu",
+        self,
+        velocity: nn.Module,
+        codec: Codec,
+        contrasts: dict[str, ContrastScale],
+        healthy: dict[str, HealthyError],
+        *,
+        device: str | torch.device = "cpu",
     ):
         self.velocity, self.codec, self.contrasts, self.healthy = velocity, codec, contrasts, healthy
         self.device = torch.device(device)
@@ -102,11 +107,15 @@ class Detector:
         correction = self.correct_slices(standardized, contrast, settings)
         cells = _pooled(brain.astype(np.float32)) >= 0.5
         deviation = self.deviation(standardized, brain, correction)
-        sigma = (0, settings.sigma_cells, settings.sigma_cells)
-        return smooth_within(deviation, cells, sigma), cells
+        sigma = self._sigma(contrast, settings)
+        return smooth_within(deviation, cells, (0, sigma, sigma)), cells
 
     def volume_deviation(
-        self, image: np.ndarray, brain: np.ndarray, contrast: str, settings: ScoreSettings,
+        self,
+        image: np.ndarray,
+        brain: np.ndarray,
+        contrast: str,
+        settings: ScoreSettings,
         progress: Progress = silent,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of a prepared volume: smoothed deviation (80, 96, 80), its brain cells, and the flow's change of the image
@@ -120,7 +129,12 @@ class Detector:
         change[filled] = correction.restored - standardized[filled]
         deviation[filled] = self.deviation(standardized[filled], inside[filled], correction)
         cells = _pooled(inside.astype(np.float32)) >= 0.5
-        return smooth_within(deviation, cells, (settings.sigma_cells,) * 3), cells, change
+        return smooth_within(deviation, cells, (self._sigma(contrast, settings),) * 3), cells, change
+
+    def _sigma(self, contrast: str, settings: ScoreSettings) -> float:
+        if settings.sigma_cells is not None:
+            return settings.sigma_cells
+        return self.healthy[contrast].sigma_cells if contrast in self.healthy else 1.0
 
     def published_score(
         self, slices: np.ndarray, brain: np.ndarray, contrast: str, settings: ScoreSettings
@@ -155,11 +169,16 @@ def load_detector(model: Model, *, device: str = "cpu", store: ModelStore | None
             f"{model.manifest.get('method')!r}). Choose one of `neurogen models list`."
         )
     tensors = model.tensors("healthy")
-    contrasts = {name: ContrastScale.from_manifest(model.manifest["contrast_scales"], name)
-                 for name in model.manifest["contrast_scales"]}
-    floor = model.manifest["healthy_floor"]
+    contrasts = {
+        name: ContrastScale.from_manifest(model.manifest["contrast_scales"], name)
+        for name in model.manifest["contrast_scales"]
+    }
     healthy = {
-        name: HealthyError(tensors[f"{name}_mean"].float().numpy(), tensors[f"{name}_deviation"].float().numpy(), floor)
+        name: HealthyError(
+            tensors[f"{name}_mean"].float().numpy(),
+            tensors[f"{name}_deviation"].float().numpy(),
+            **model.manifest["healthy_error"][name],
+        )
         for name in contrasts
     }
     codec = _codec(model, device, store or ModelStore())
@@ -176,10 +195,3 @@ def _codec(model: Model, device: str, store: ModelStore) -> Codec:
 def autoencoder_codec(model: Model, device: str = "cpu") -> AutoencoderCodec:
     """The codec of an autoencoder model; its manifest holds the latents' mean and deviation per channel."""
     return AutoencoderCodec(LatentCodec.of(model, device), channels=len(model.manifest["latent_scale"]["mean"]))
-
-
-def contrast_of(detector: Detector, name: str) -> ContrastScale:
-    """The scale of a contrast. Raises UsageError when the model was not trained for it."""
-    if name not in detector.contrasts:
-        raise UsageError(f"The model knows {', '.join(detector.contrasts)}, not {name!r}.")
-    return detector.contrasts[name]

@@ -21,8 +21,8 @@ class Lesion:
     peak_score: float
     mean_score: float
     polarity: str  # "bright" | "dark", against the pseudo-healthy brain
-    side: str      # "left" | "right" | "midline" of the patient
-    region: str    # of the template, "" where unknown
+    side: str  # "left" | "right" | "midline" of the patient
+    region: str  # of the template, "" where unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +34,14 @@ class LesionCut:
 
 
 def cut_lesions(
-    score: np.ndarray, affine: np.ndarray, threshold: float, *, direction: str = "both", minimum_ml: float = 0.1,
-    template_from_scan: np.ndarray | None = None, region_at=None,
+    score: np.ndarray,
+    affine: np.ndarray,
+    threshold: float,
+    *,
+    direction: str = "both",
+    minimum_ml: float = 0.1,
+    template_from_scan: np.ndarray | None = None,
+    region_at=None,
 ) -> LesionCut:
     """Components (26-connected) of one polarity where |score| > threshold, at least `minimum_ml` large.
 
@@ -62,7 +68,8 @@ def cut_lesions(
 def component_volume_ml(score: np.ndarray, threshold: float, voxel_ml: float, minimum_ml: float) -> float:
     """Volume of all components of either polarity that count as lesions: what is a false positive in a healthy scan."""
     total = sum(
-        len(index) for signed in (score, -score)
+        len(index)
+        for signed in (score, -score)
         for index, _, _ in _components(signed, threshold, minimum_ml / voxel_ml, "")
     )
     return total * voxel_ml

@@ -17,8 +17,13 @@ def _cached_detector(model: Model, device: str) -> Detector:
 
 
 def score_slices(
-    model: Model, slices: np.ndarray, brain: np.ndarray, *, contrast: str,
-    settings: ScoreSettings = ScoreSettings(), device: str = "cpu",
+    model: Model,
+    slices: np.ndarray,
+    brain: np.ndarray,
+    *,
+    contrast: str,
+    settings: ScoreSettings = ScoreSettings(),
+    device: str = "cpu",
 ) -> np.ndarray:
     """Signed score (N, 192, 160) of single slices of the level that the model's healthy statistics describe."""
     detector = _cached_detector(model, device)
@@ -28,8 +33,14 @@ def score_slices(
 
 
 def score_volume(
-    model: Model, image: np.ndarray, brain: np.ndarray, *, contrast: str = "t1w",
-    settings: ScoreSettings = ScoreSettings(), device: str = "cpu", progress: Progress = silent,
+    model: Model,
+    image: np.ndarray,
+    brain: np.ndarray,
+    *,
+    contrast: str = "t1w",
+    settings: ScoreSettings = ScoreSettings(),
+    device: str = "cpu",
+    progress: Progress = silent,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of a prepared scan (160, 192, 160): signed score, and the pseudo-healthy image on the same grid."""
     detector = _cached_detector(model, device)
@@ -43,13 +54,3 @@ def score_volume(
 def enlarge(cells: np.ndarray) -> np.ndarray:
     """Twice as fine along every axis, linear, cell areas lined up."""
     return zoom(cells, 2, order=1, grid_mode=True, mode="nearest").astype(np.float32)
-
-
-def score_cells(
-    detector: Detector, image: np.ndarray, brain: np.ndarray, contrast: str, settings: ScoreSettings
-) -> tuple[np.ndarray, np.ndarray]:
-    """Signed score of a prepared scan on the detector's own 2 mm cells (80, 96, 80), and the brain cells."""
-    deviation, cells, _ = detector.volume_deviation(image, brain, contrast, settings)
-    return np.where(cells, detector.healthy[contrast].standardize(deviation), 0), cells
-
-

@@ -9,14 +9,12 @@ from neurogen.volumes import Volume
 
 @dataclass(frozen=True)
 class BiasFieldSettings:
-    working_spacing_mm: float = 4.0                 # the field is smooth: estimated coarsely, applied finely
-    iterations: tuple[int, ...] = (40, 30, 20)      # a fitting level each
+    working_spacing_mm: float = 4.0  # the field is smooth: estimated coarsely, applied finely
+    iterations: tuple[int, ...] = (40, 30, 20)  # a fitting level each
     convergence: float = 1e-3
 
 
-def correct_bias_field(
-    volume: Volume, brain: np.ndarray, settings: BiasFieldSettings = BiasFieldSettings()
-) -> Volume:
+def correct_bias_field(volume: Volume, brain: np.ndarray, settings: BiasFieldSettings = BiasFieldSettings()) -> Volume:
     """`volume` divided by the smooth multiplicative field that sharpens its histogram within `brain`.
 
     volume : non-negative intensities; brain : bool, same grid. The mean over the brain is kept.

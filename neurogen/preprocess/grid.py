@@ -5,9 +5,7 @@ import numpy as np
 GRID_SHAPE = (160, 192, 160)
 """Voxels along right, anterior, superior. The ICBM152 brain spans 145 x 181 x 155 mm."""
 
-GRID_AFFINE = np.array(
-    [[1.0, 0.0, 0.0, -79.5], [0.0, 1.0, 0.0, -112.5], [0.0, 0.0, 1.0, -75.0], [0.0, 0.0, 0.0, 1.0]]
-)
+GRID_AFFINE = np.array([[1.0, 0.0, 0.0, -79.5], [0.0, 1.0, 0.0, -112.5], [0.0, 0.0, 1.0, -75.0], [0.0, 0.0, 0.0, 1.0]])
 """Voxel index to RAS mm of the template. x is symmetric about 0, so flipping axis 0 mirrors left and right exactly."""
 
 

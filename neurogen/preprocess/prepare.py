@@ -41,17 +41,21 @@ class PreparedScan:
     image: np.ndarray
     brain: np.ndarray
     scan_from_grid: np.ndarray
-    native: Volume              # the input itself
-    native_brain: np.ndarray    # bool on the input's grid
-    corrected: np.ndarray       # the input after bias correction, on its own grid
-    scale: IntensityScale       # between `corrected` and `image`
+    native: Volume  # the input itself
+    native_brain: np.ndarray  # bool on the input's grid
+    corrected: np.ndarray  # the input after bias correction, on its own grid
+    scale: IntensityScale  # between `corrected` and `image`
     facts: dict
     warnings: tuple[str, ...] = ()
 
 
 def prepare(
-    volume: Volume, settings: PreparationSettings = PreparationSettings(), *, mask: Volume | None = None,
-    device: str = "cpu", progress: Progress = silent,
+    volume: Volume,
+    settings: PreparationSettings = PreparationSettings(),
+    *,
+    mask: Volume | None = None,
+    device: str = "cpu",
+    progress: Progress = silent,
 ) -> PreparedScan:
     """Brain mask, bias field, registration, 1 mm grid, intensity scale. Raises InputRefused where a step fails.
 
@@ -68,7 +72,10 @@ def prepare(
 
 
 def to_grid(
-    volume: Volume, corrected: Volume, brain: np.ndarray, registration: Registration | None,
+    volume: Volume,
+    corrected: Volume,
+    brain: np.ndarray,
+    registration: Registration | None,
     settings: PreparationSettings,
 ) -> PreparedScan:
     """Resample and scale a scan whose mask and registration are known (None: it already lies in template space)."""
@@ -86,10 +93,21 @@ def to_grid(
     image = np.where(on_grid, np.clip(scale.apply(raw), 0, 1), 0).astype(np.float32)
     facts = {"bias_correction": settings.bias_correction, "registered": registration is None}
     if registration is not None:
-        facts |= {"registration_overlap": round(registration.overlap, 3),
-                  "registration_correlation_ratio": round(registration.correlation_ratio, 3)}
-    return PreparedScan(image, on_grid, pose, volume, brain, corrected.array, scale, facts,
-                        _warnings(volume, pose, registration, settings))
+        facts |= {
+            "registration_overlap": round(registration.overlap, 3),
+            "registration_correlation_ratio": round(registration.correlation_ratio, 3),
+        }
+    return PreparedScan(
+        image,
+        on_grid,
+        pose,
+        volume,
+        brain,
+        corrected.array,
+        scale,
+        facts,
+        _warnings(volume, pose, registration, settings),
+    )
 
 
 def to_native(array: np.ndarray, prepared: PreparedScan, *, order: int = 1) -> Volume:

@@ -20,9 +20,9 @@ from neurogen.volumes import Volume, resample_to
 @dataclass(frozen=True)
 class RegistrationSettings:
     pitches_deg: tuple[float, ...] = (-40.0, -20.0, 0.0, 20.0, 40.0)  # nodding: the tilt that positioning leaves
-    rolls_deg: tuple[float, ...] = (-15.0, 15.0)                      # added to the best pitch
-    minimum_overlap: float = 0.80                                     # Dice of brain and template brain
-    minimum_correlation_ratio: float = 0.05                           # of template intensity given scan intensity
+    rolls_deg: tuple[float, ...] = (-15.0, 15.0)  # added to the best pitch
+    minimum_overlap: float = 0.80  # Dice of brain and template brain
+    minimum_correlation_ratio: float = 0.05  # of template intensity given scan intensity
     warn_overlap: float = 0.90
     seed: int = 20260101
 
@@ -32,12 +32,15 @@ class Registration:
     """`scan_from_template` (4x4) takes a template point in RAS mm to the scan's RAS mm."""
 
     scan_from_template: np.ndarray
-    overlap: float            # Dice of the brains, in [0, 1]
+    overlap: float  # Dice of the brains, in [0, 1]
     correlation_ratio: float  # share of template variance that the scan's intensity explains, in [0, 1]
 
 
 def register_to_template(
-    scan: Volume, brain: np.ndarray, settings: RegistrationSettings = RegistrationSettings(), *,
+    scan: Volume,
+    brain: np.ndarray,
+    settings: RegistrationSettings = RegistrationSettings(),
+    *,
     progress: Progress = silent,
 ) -> Registration:
     """Affine that lays the template on `scan` (any contrast; `brain` is its boolean mask on the same grid).

@@ -12,17 +12,21 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class AugmentSettings:
-    shift_mm: float = 8.0         # published amount, here the range
-    turn_deg: float = 5.0         # published amount (MAD-AD), here the range
-    zoom: float = 0.07            # ours
-    bend: float = 0.02            # ours: elastic displacement, deviation in half picture widths on a 7 x 6 lattice
-    gain: float = 0.15            # published 0.1
-    offset: float = 0.15          # in standardized units; published 0.1 of the image range
-    shading: float = 0.10         # ours: smooth additive field, deviation in standardized units
+    shift_mm: float = 8.0  # published amount, here the range
+    turn_deg: float = 5.0  # published amount (MAD-AD), here the range
+    zoom: float = 0.07  # ours
+    bend: float = 0.02  # ours: elastic displacement, deviation in half picture widths on a 7 x 6 lattice
+    gain: float = 0.15  # published 0.1
+    offset: float = 0.15  # in standardized units; published 0.1 of the image range
+    shading: float = 0.10  # ours: smooth additive field, deviation in standardized units
 
 
 def augment(
-    slices: Tensor, brain: Tensor, background: Tensor, pixel_mm: float, settings: AugmentSettings,
+    slices: Tensor,
+    brain: Tensor,
+    background: Tensor,
+    pixel_mm: float,
+    settings: AugmentSettings,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
     """Standardized slices (B, 1, H, W) and brain (B, 1, H, W) float -> the same, varied; `background` (B, 1, 1, 1)."""

@@ -4,18 +4,21 @@ The lesions are of kinds the training corruption never draws (synth/lesions.py),
 evaluation set. No real lesion takes part.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from neurogen.anomaly.detector import Detector, ScoreSettings
+from neurogen.preprocess.grid import to_slices
 from neurogen.synth.lesions import KINDS, plant_lesion
 from neurogen.training.cache import SliceCache
 
 SEED = 4711
 VOLUME_ML = (0.2, 40.0)
 CONTRAST = (1.0, 3.0)
+PLACES = 10  # tried for a lesion that must not touch another
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +26,16 @@ class PlantedSlices:
     """Kept-apart slices of one contrast, each with one lesion, and the same slices untouched."""
 
     contrast: str
-    images: np.ndarray   # (N, 192, 160) in [0, 1]
+    images: np.ndarray  # (N, 192, 160) in [0, 1]
     healthy: np.ndarray  # (N, 192, 160)
-    brain: np.ndarray    # (N, 192, 160) bool
-    lesion: np.ndarray   # (N, 192, 160) bool
+    brain: np.ndarray  # (N, 192, 160) bool
+    lesion: np.ndarray  # (N, 192, 160) bool
+
+    @property
+    def lesion_cells(self) -> np.ndarray:
+        """(N, 96, 80) bool: cells that are at least half lesion."""
+        n, h, w = self.lesion.shape
+        return self.lesion.reshape(n, h // 2, 2, w // 2, 2).mean((2, 4)) >= 0.5
 
     def measure(self, detector: Detector, settings: ScoreSettings = ScoreSettings()) -> dict[str, float]:
         """ap: average precision of |deviation| over brain cells; ap_bright: of the signed deviation, bright kinds only;
@@ -36,7 +45,7 @@ class PlantedSlices:
         deviation, cells = detector.slice_deviation(self.images, self.brain, self.contrast, settings)
         healthy, _ = detector.slice_deviation(self.healthy, self.brain, self.contrast, settings)
         spread = np.sqrt(gaussian_filter((healthy**2).mean(0), 3.0)) + 0.05  # of the method itself, by place
-        truth = _cells_of(self.lesion)
+        truth = self.lesion_cells
         score = deviation / spread
         bright = np.arange(len(truth)) % len(KINDS) == KINDS.index("bright")
         return {
@@ -46,7 +55,9 @@ class PlantedSlices:
         }
 
 
-def plant_in_slices(cache: SliceCache, contrast: str, count: int, *, split: str = "calibrate") -> PlantedSlices:
+def plant_in_slices(
+    cache: SliceCache, contrast: str, count: int, *, split: str = "calibrate", kinds: Sequence[str] = KINDS
+) -> PlantedSlices:
     """One lesion in each of `count` slices of a split, spread over its scans and levels; kinds in turn."""
     available = cache.where(split=split, contrast=contrast)
     available = available[cache.coverage[available] > 0.15]  # room for every size
@@ -54,19 +65,41 @@ def plant_in_slices(cache: SliceCache, contrast: str, count: int, *, split: str 
     healthy = cache.images[chosen].astype(np.float32) / 255
     brain = healthy > 0
     rng = np.random.default_rng(SEED)
-    planted = [_plant(image, inside, KINDS[k % len(KINDS)], rng)
-               for k, (image, inside) in enumerate(zip(healthy, brain, strict=True))]
-    return PlantedSlices(contrast, np.stack([p.image[..., 0] for p in planted]), healthy, brain,
-                         np.stack([p.mask[..., 0] for p in planted]))
+    planted = [
+        _plant(image, inside, kinds[k % len(kinds)], rng)
+        for k, (image, inside) in enumerate(zip(healthy, brain, strict=True))
+    ]
+    return PlantedSlices(
+        contrast,
+        np.stack([p.image[..., 0] for p in planted]),
+        healthy,
+        brain,
+        np.stack([p.mask[..., 0] for p in planted]),
+    )
+
+
+def plant_in_volumes(
+    scans: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+    """One lesion of every kind in each prepared scan (image, brain), none touching another; with the lesions' cells
+    (N, 80, 96, 80)."""
+    rng = np.random.default_rng(SEED)
+    planted, truth = [], []
+    for image, brain in scans:
+        taken, lesions = np.zeros(brain.shape, bool), np.zeros(brain.shape, bool)
+        for kind in KINDS:
+            for _ in range(PLACES):
+                volume = float(np.exp(rng.uniform(*np.log(VOLUME_ML))))
+                lesion = plant_lesion(image, brain, (1.0, 1.0, 1.0), kind, volume, rng.uniform(*CONTRAST), rng)
+                if not (taken & lesion.support).any():
+                    image, taken, lesions = lesion.image, taken | lesion.support, lesions | lesion.mask
+                    break
+        planted.append((image, brain))
+        slices = to_slices(lesions)
+        truth.append(slices.reshape(80, 2, 96, 2, 80, 2).mean((1, 3, 5)) >= 0.5)
+    return planted, np.stack(truth)
 
 
 def _plant(image: np.ndarray, brain: np.ndarray, kind: str, rng: np.random.Generator):
     volume = float(np.exp(rng.uniform(*np.log(VOLUME_ML))))
-    return plant_lesion(image[..., None], brain[..., None], (1.0, 1.0, 1.0), kind, volume,
-                        rng.uniform(*CONTRAST), rng)
-
-
-def _cells_of(mask: np.ndarray) -> np.ndarray:
-    """(N, 192, 160) -> (N, 96, 80): cells that are at least half lesion."""
-    n, h, w = mask.shape
-    return mask.reshape(n, h // 2, 2, w // 2, 2).mean((2, 4)) >= 0.5
+    return plant_lesion(image[..., None], brain[..., None], (1.0, 1.0, 1.0), kind, volume, rng.uniform(*CONTRAST), rng)

@@ -38,20 +38,25 @@ class ReflectSettings:
     """What is trained, and on what."""
 
     model_id: str = "my-reflect"
-    autoencoder: str | None = None          # id of an autoencoder model; None = pixels of 2 mm
-    teacher: str | None = None              # id of a REFLECT model whose paths 2-REFLECT learns
-    teacher_steps: int = 5                  # published implementation
+    autoencoder: str | None = None  # id of an autoencoder model; None = pixels of 2 mm
+    teacher: str | None = None  # id of a REFLECT model whose paths 2-REFLECT learns
+    teacher_steps: int = 5  # published implementation
     widths: tuple[int, ...] = (32, 64, 96)
     blocks: int = 2
     shares: dict[str, float] = field(default_factory=lambda: {"t1w": 0.6, "flair": 0.4})  # of a batch
-    start_share: float = 0.5                # of the times drawn at t = 0, where a one-step correction starts; ours
+    start_share: float = 0.5  # of the times drawn at t = 0, where a one-step correction starts; ours
     textures: int = 256
     corruption: CorruptionSettings = field(default_factory=CorruptionSettings)
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
-    validation_slices: int = 40             # per contrast
+    validation_slices: int = 40  # per contrast
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=6000, batch_size=16, learning_rate=1e-3, warmup_steps=100, weight_decay=1e-2, validate_every=250,
+            steps=6000,
+            batch_size=16,
+            learning_rate=1e-3,
+            warmup_steps=100,
+            weight_decay=1e-2,
+            validate_every=250,
             ema_decay=0.998,
         )
     )
@@ -73,8 +78,9 @@ class ReflectTask:
         self.cache, self.settings, self.facts = cache, settings, facts
         self.store = store or ModelStore()
         self.scales = _scales(cache)
-        self.codec: Codec = PixelCodec() if settings.autoencoder is None else (
-            autoencoder_codec(self.store.get(settings.autoencoder)))
+        self.codec: Codec = (
+            PixelCodec() if settings.autoencoder is None else (autoencoder_codec(self.store.get(settings.autoencoder)))
+        )
         self.teacher = None if settings.teacher is None else load_detector(self.store.get(settings.teacher)).velocity
         self.network = self._build()
         self._train = {name: cache.where(split="train", contrast=name) for name in self.scales}
@@ -84,8 +90,13 @@ class ReflectTask:
     def network_description(self) -> dict:
         """The network as a manifest describes it."""
         fold = 2 if self.settings.autoencoder is None else 1
-        arguments = {"channels": self.codec.channels, "contrasts": 1 + max(s.index for s in self.scales.values()),
-                     "widths": list(self.settings.widths), "blocks": self.settings.blocks, "fold": fold}
+        arguments = {
+            "channels": self.codec.channels,
+            "contrasts": 1 + max(s.index for s in self.scales.values()),
+            "widths": list(self.settings.widths),
+            "blocks": self.settings.blocks,
+            "fold": fold,
+        }
         return {"factory": "velocity_unet", "arguments": arguments}
 
     def training_loss(self, step: int, generator: torch.Generator) -> Tensor:
@@ -128,7 +139,8 @@ class ReflectTask:
         """Standardized slabs and brains (B, 1, 192, 160): the mean of a slice and the next one of the same scan."""
         following = np.minimum(chosen + 1, len(self.cache) - 1)
         paired = (self.cache.subject[following] == self.cache.subject[chosen]) & (
-            self.cache.level[following] == self.cache.level[chosen] + 1)
+            self.cache.level[following] == self.cache.level[chosen] + 1
+        )
         following = np.where(paired, following, chosen)
         pair = np.stack([self.cache.images[chosen], self.cache.images[following]]).astype(np.float32) / 255
         inside = (pair > 0).sum(0)
@@ -190,5 +202,3 @@ def _draw_contrasts(count: int, shares: dict[str, float], present: list[str], rn
     if weight.sum() <= 0:
         raise UsageError(f"The shares {shares} leave nothing to draw from {present}. Give each contrast a share.")
     return [present[k] for k in rng.choice(len(present), count, p=weight / weight.sum())]
-
-
