@@ -15,9 +15,9 @@ FILES = sorted(CORE.rglob("*.py"))
 # volumes, models, progress, errors and what they are made of.
 LAYERS = (
     ("__main__", "cli", "commands", "detection_files", "report", "report_pictures"),
+    # A recipe puts a method and the loop together and ships the references' statistics, so it stands above all three.
+    ("training.recipe_", "training.planted_validation", "training.export_", "training.choose_error"),
     ("evaluation",),
-    # A recipe puts a method and the loop together, so it stands above both.
-    ("training.recipe_", "training.planted_validation", "training.export_"),
     ("anomaly", "harmonize", "brain_age"),
     ("preprocess", "networks", "training", "synth"),
 )

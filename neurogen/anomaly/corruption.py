@@ -66,7 +66,7 @@ def draw_corruption(
 
 
 def random_walk(brain: np.ndarray, start: np.ndarray, steps: int, rng: np.random.Generator) -> np.ndarray:
-    """(steps + 1, 2) lattice points. Each step goes to one of the nine neighbors, itself included; none leaves the brain."""
+    """(steps + 1, 2) lattice points. Each step goes to one of the nine neighbors, itself included, but none leaves."""
     rows, columns = brain.shape
     path = [(int(start[0]), int(start[1]))]
     for down, right in rng.integers(-1, 2, (steps, 2)).tolist():
