@@ -254,4 +254,3 @@ def _places_its_voxels(path: Path, keys: Sequence[str]) -> bool:
     with path.open("rb") as stream:
         head = stream.read(4096)
     return any(word in head for word in (b"TransformMatrix", b"Orientation", b"Rotation"))
-
