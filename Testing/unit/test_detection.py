@@ -21,6 +21,7 @@ from neurogen.volumes import Volume
 
 LESION_RAS = np.array([24.0, -20.0, 18.0])
 RADIUS_MM = 11.0
+CONTEXTS = {"t1w": torch.zeros(80, 2, 96, 80), "flair": torch.ones(1, 2, 96, 80)}
 
 
 class FakeStore:
@@ -126,10 +127,10 @@ def test_settings_that_make_no_sense_are_refused(wrong):
 @pytest.fixture(scope="module")
 def detector():
     torch.manual_seed(1)
-    network = build(channels=1, contrasts=2, widths=(8, 16), blocks=1, fold=2, attention_heads=2).eval()
+    network = build(channels=1, contrasts=2, widths=(8, 16), blocks=1, fold=2, context=2, attention_heads=2).eval()
     for parameter in network.parameters():
         parameter.data.add_(0.03 * torch.randn_like(parameter))
-    return Detector(network.requires_grad_(False), PixelCodec(), {"t1w": T1W, "flair": FLAIR}, {})
+    return Detector(network.requires_grad_(False), PixelCodec(), {"t1w": T1W, "flair": FLAIR}, CONTEXTS, {})
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +158,8 @@ def test_with_flips_a_mirrored_slice_gives_the_mirrored_deviation(detector, slic
 
 
 def test_a_network_that_moves_nothing_finds_nothing(slices):
-    still = build(channels=1, contrasts=2, widths=(8, 16), blocks=1, fold=2, attention_heads=2).eval()
-    detector = Detector(still, PixelCodec(), {"t1w": T1W}, {})
+    still = build(channels=1, contrasts=2, widths=(8, 16), blocks=1, fold=2, context=2, attention_heads=2).eval()
+    detector = Detector(still, PixelCodec(), {"t1w": T1W}, CONTEXTS, {})
     deviation, _ = detector.slice_deviation(*slices, "t1w", ScoreSettings())
     np.testing.assert_allclose(deviation, 0, atol=1e-6)
 

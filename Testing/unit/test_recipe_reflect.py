@@ -14,6 +14,7 @@ from neurogen.preprocess.grid import GRID_AFFINE, GRID_SHAPE
 from neurogen.training import export_reflect
 from neurogen.training.cache import SliceCache, to_uint8, write_index, write_scan
 from neurogen.training.dataset import add_pictures
+from neurogen.training.healthy_context import volume_of
 from neurogen.training.loop import LoopSettings
 from neurogen.training.recipe_autoencoder import AutoencoderSettings
 from neurogen.training.recipe_autoencoder import run as train_autoencoder
@@ -59,7 +60,7 @@ def test_train_export_score_and_reflow(cache, store):
     assert model.manifest["codec"] == {"kind": "pixel", "factor": 2}
     assert model.manifest["calibration"]["t1w"]["scans"] == 1
     subject = SliceCache.load(cache)
-    image, brain = export_reflect.volume_of(subject, "s2")
+    image, brain = volume_of(subject, "s2")
     score, pseudo_healthy = score_volume(model, image, brain)
     assert score.shape == pseudo_healthy.shape == GRID_SHAPE
     assert (score[~brain] == 0).all() and (pseudo_healthy[~brain] == 0).all()
@@ -83,7 +84,7 @@ def test_the_latent_path_trains_and_scores(cache, store):
     model = ModelStore().get(str(store / "latent" / "tiny-latent"))
     detector = load_detector(model)
     assert detector.codec.factor == 4
-    image, brain = export_reflect.volume_of(SliceCache.load(cache), "s2")
+    image, brain = volume_of(SliceCache.load(cache), "s2")
     deviation, cells, _ = detector.volume_deviation(image, brain, "t1w", ScoreSettings())
     assert deviation.shape == (80, 96, 80) and np.isfinite(deviation).all()
 
@@ -93,7 +94,8 @@ def test_the_same_generator_draws_the_same_pairs(cache):
     one, two = (task.draw_pairs(4, torch.Generator().manual_seed(8)) for _ in range(2))
     for a, b in zip(one, two, strict=True):
         assert torch.equal(a, b)
-    corrupted, healthy, contrast = one
+    corrupted, healthy, contrast, context = one
+    assert context.shape == (4, 2, 96, 80)
     assert corrupted.shape == healthy.shape == (4, 1, 96, 80)
     assert not torch.equal(corrupted, healthy)
     assert set(contrast.tolist()) <= {0, 1}

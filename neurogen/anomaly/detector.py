@@ -43,40 +43,57 @@ class SliceCorrection:
 
 
 class Detector:
-    """Network, codec and healthy statistics of one model, ready to score slices and prepared volumes."""
+    """Network, codec and healthy statistics of one model, ready to score slices and prepared volumes.
+
+    contexts : per contrast (K, context channels, h, w), what healthy codes look like at each level: K = 80 slabs of a
+    volume, or 1 for the slices of a single level
+    """
 
     def __init__(
         self,
         velocity: nn.Module,
         codec: Codec,
         contrasts: dict[str, ContrastScale],
+        contexts: dict[str, Tensor],
         healthy: dict[str, HealthyError],
         *,
         device: str | torch.device = "cpu",
     ):
         self.velocity, self.codec, self.contrasts, self.healthy = velocity, codec, contrasts, healthy
         self.device = torch.device(device)
+        self.contexts = {name: context.to(self.device) for name, context in contexts.items()}
 
     def correct_slices(
-        self, standardized: np.ndarray, contrast: str, settings: ScoreSettings, progress: Progress = silent
+        self,
+        standardized: np.ndarray,
+        contrast: str,
+        settings: ScoreSettings,
+        *,
+        slabs: np.ndarray | None = None,
+        progress: Progress = silent,
     ) -> SliceCorrection:
-        """(N, 192, 160) standardized slices -> the flow's correction of each."""
+        """(N, 192, 160) standardized slices -> the flow's correction of each. slabs: (N,) their levels, see `to_slabs`;
+        None where the contrast has one level only."""
+        slabs = np.zeros(len(standardized), int) if slabs is None else slabs
         restored, change = [], []
         for start in range(0, len(standardized), settings.batch_size):
-            batch = torch.from_numpy(standardized[start : start + settings.batch_size])[:, None].to(self.device)
-            code, corrected = self._correct(batch, self.contrasts[contrast], settings)
+            part = slice(start, start + settings.batch_size)
+            batch = torch.from_numpy(standardized[part])[:, None].to(self.device)
+            code, corrected = self._correct(batch, contrast, torch.from_numpy(slabs[part]), settings)
             restored.append(self.codec.restore(batch, code, corrected, self.contrasts[contrast])[:, 0].cpu().numpy())
             change.append((code - corrected).cpu().numpy())
             progress("network", min(1.0, (start + settings.batch_size) / len(standardized)))
         return SliceCorrection(np.concatenate(restored), np.concatenate(change), self.codec.factor)
 
     @torch.no_grad()
-    def _correct(self, batch: Tensor, scale: ContrastScale, settings: ScoreSettings) -> tuple[Tensor, Tensor]:
-        """Code and corrected code of a batch. The flipped slices are encoded anew, since a latent does not flip."""
+    def _correct(self, batch: Tensor, contrast: str, slabs: Tensor, settings: ScoreSettings) -> tuple[Tensor, Tensor]:
+        """Code and corrected code of a batch. The flipped slices are encoded anew, since a latent does not flip; the
+        context serves both, since it was averaged over both sides."""
+        scale, context = self.contrasts[contrast], self.contexts[contrast][slabs]
+        index = torch.full((len(batch),), scale.index, dtype=torch.long, device=self.device)
 
         def flow(code: Tensor) -> Tensor:
-            index = torch.full((len(code),), scale.index, dtype=torch.long, device=self.device)
-            return RectifiedFlow.correct(lambda y, t: self.velocity(y, t, index), code, steps=settings.steps)
+            return RectifiedFlow.correct(lambda y, t: self.velocity(y, t, index, context), code, steps=settings.steps)
 
         code = self.codec.encode(batch, scale)
         corrected = flow(code)
@@ -100,11 +117,17 @@ class Detector:
         return 0.5 * pixel + 0.5 * np.sign(pixel) * latent
 
     def slice_deviation(
-        self, slices: np.ndarray, brain: np.ndarray, contrast: str, settings: ScoreSettings
+        self,
+        slices: np.ndarray,
+        brain: np.ndarray,
+        contrast: str,
+        settings: ScoreSettings,
+        *,
+        slabs: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Smoothed deviation (N, h, w) of single slices (N, 192, 160), and their brain cells."""
+        """Smoothed deviation (N, h, w) of single slices (N, 192, 160) of levels `slabs`, and their brain cells."""
         standardized = self.contrasts[contrast].standardize(slices, brain)
-        correction = self.correct_slices(standardized, contrast, settings)
+        correction = self.correct_slices(standardized, contrast, settings, slabs=slabs)
         cells = _pooled(brain.astype(np.float32)) >= 0.5
         deviation = self.deviation(standardized, brain, correction)
         sigma = self._sigma(contrast, settings)
@@ -125,7 +148,7 @@ class Detector:
         change = np.zeros_like(standardized)
         deviation = np.zeros((len(slabs), *[n // SLAB for n in slabs.shape[1:]]), np.float32)
         filled = np.flatnonzero(inside.any((1, 2)))
-        correction = self.correct_slices(standardized[filled], contrast, settings, progress)
+        correction = self.correct_slices(standardized[filled], contrast, settings, slabs=filled, progress=progress)
         change[filled] = correction.restored - standardized[filled]
         deviation[filled] = self.deviation(standardized[filled], inside[filled], correction)
         cells = _pooled(inside.astype(np.float32)) >= 0.5
@@ -182,7 +205,8 @@ def load_detector(model: Model, *, device: str = "cpu", store: ModelStore | None
         for name in contrasts
     }
     codec = _codec(model, device, store or ModelStore())
-    return Detector(load_network(model, device), codec, contrasts, healthy, device=device)
+    contexts = {name: model.tensors("context")[name].float() for name in contrasts}
+    return Detector(load_network(model, device), codec, contrasts, contexts, healthy, device=device)
 
 
 def _codec(model: Model, device: str, store: ModelStore) -> Codec:

@@ -1,9 +1,10 @@
-"""The velocity field v(z, t) of a rectified flow: a small UNet conditioned on raw time and on the contrast.
+"""The velocity field v(z, t) of a rectified flow: a small UNet conditioned on raw time, contrast and place.
 
 Hand-written because MONAI's DiffusionModelUNet knows sinusoidal integer time only, and REFLECT feeds raw t in [0, 1]
 through a perceptron (REFLECT: Rectified Flows for Efficient Brain Anomaly Correction Transport, arXiv:2508.02889).
-Time and contrast scale and shift the features of every residual block. Pixels are first folded into channels
-(`fold`), since full-resolution layers cost most and see least.
+Time and contrast scale and shift the features of every residual block. What healthy brains look like at the same place
+of the template comes in as further channels (`context`; ours). Pixels are first folded into channels (`fold`), since
+full-resolution layers cost most and see least.
 """
 
 from collections.abc import Sequence
@@ -49,10 +50,20 @@ class SelfAttention(nn.Module):
 
 
 class VelocityUNet(nn.Module):
-    """v(z, t, contrast): (B, C, H, W), (B,), (B,) -> (B, C, H, W). H and W are multiples of fold * 2**(levels - 1)."""
+    """v(z, t, contrast, context): (B, C, H, W), (B,), (B,), (B, context, H, W) -> (B, C, H, W).
+
+    H and W are multiples of fold * 2**(levels - 1).
+    """
 
     def __init__(
-        self, *, channels: int, contrasts: int, widths: tuple[int, ...], blocks: int = 2, fold: int = 1,
+        self,
+        *,
+        channels: int,
+        contrasts: int,
+        widths: tuple[int, ...],
+        blocks: int = 2,
+        fold: int = 1,
+        context: int = 0,
         attention_heads: int = 4,
     ):
         super().__init__()
@@ -60,7 +71,7 @@ class VelocityUNet(nn.Module):
         self.fold = fold
         self.time = nn.Sequential(nn.Linear(1, condition), nn.SiLU(), nn.Linear(condition, condition))
         self.contrast = nn.Embedding(contrasts, condition)
-        self.enter = nn.Conv2d(channels * fold**2, widths[0], 3, padding=1)
+        self.enter = nn.Conv2d((channels + context) * fold**2, widths[0], 3, padding=1)
         self.down, self.shrink, skips = nn.ModuleList(), nn.ModuleList(), [widths[0]]
         width = widths[0]
         for level, wider in enumerate(widths):
@@ -83,9 +94,10 @@ class VelocityUNet(nn.Module):
         self.blocks = blocks
         self.leave = nn.Sequential(_norm(width), nn.SiLU(), _zeroed(nn.Conv2d(width, channels * fold**2, 3, padding=1)))
 
-    def forward(self, z: Tensor, t: Tensor, contrast: Tensor) -> Tensor:
+    def forward(self, z: Tensor, t: Tensor, contrast: Tensor, context: Tensor | None = None) -> Tensor:
         condition = functional.silu(self.time(t[:, None].to(z.dtype)) + self.contrast(contrast))
-        x = self.enter(functional.pixel_unshuffle(z, self.fold))
+        seen = z if context is None else torch.cat([z, context.to(z.dtype)], dim=1)
+        x = self.enter(functional.pixel_unshuffle(seen, self.fold))
         skips = [x]
         for k, block in enumerate(self.down):
             x = block(x, condition)
@@ -113,8 +125,22 @@ def _zeroed(layer: nn.Conv2d) -> nn.Conv2d:
 
 
 def build(
-    *, channels: int, contrasts: int, widths: Sequence[int], blocks: int = 2, fold: int = 1, attention_heads: int = 4
+    *,
+    channels: int,
+    contrasts: int,
+    widths: Sequence[int],
+    blocks: int = 2,
+    fold: int = 1,
+    context: int = 0,
+    attention_heads: int = 4,
 ) -> VelocityUNet:
     """The factory that manifests name `velocity_unet`; arguments as of `VelocityUNet`."""
-    return VelocityUNet(channels=channels, contrasts=contrasts, widths=tuple(widths), blocks=blocks, fold=fold,
-                        attention_heads=attention_heads)
+    return VelocityUNet(
+        channels=channels,
+        contrasts=contrasts,
+        widths=tuple(widths),
+        blocks=blocks,
+        fold=fold,
+        context=context,
+        attention_heads=attention_heads,
+    )

@@ -25,9 +25,9 @@ from neurogen.anomaly.score import enlarge
 from neurogen.evaluation.methods import crop_from_grid
 from neurogen.evaluation.references import HealthyStatistics, ReferenceIntensity, ReferenceZscore
 from neurogen.models import write_model
-from neurogen.preprocess.grid import GRID_SHAPE, from_slices
 from neurogen.training.cache import SliceCache
 from neurogen.training.choose_error import Deviations, choose_error
+from neurogen.training.healthy_context import volume_of
 from neurogen.training.planted_validation import plant_in_slices, plant_in_volumes
 
 if TYPE_CHECKING:
@@ -56,7 +56,12 @@ def export_reflect(task: "ReflectTask", folder: Path, record: dict) -> None:
         if scale.benchmark_only:
             tensors, calibration[name]["reference_thresholds"] = fit_references(task.cache, name)
             extra |= tensors
-    write_model(folder, _manifest(task, detector, calibration, record), weights, extra={"healthy": extra})
+    write_model(
+        folder,
+        _manifest(task, detector, calibration, record),
+        weights,
+        extra={"healthy": extra, "context": dict(task.contexts)},
+    )
 
 
 def fit_volumes(cache: SliceCache, detector: Detector, contrast: str) -> tuple[HealthyError, dict]:
@@ -86,7 +91,7 @@ def fit_slices(cache: SliceCache, detector: Detector, contrast: str) -> tuple[He
     raw = ScoreSettings(sigma_cells=0.0)
     healthy = Deviations(*detector.slice_deviation(*pictures_of(cache, contrast, "train"), contrast, raw))
     planted = plant_in_slices(cache, contrast, PLANTED_SLICES, kinds=BRIGHT_KINDS)
-    marked = Deviations(*detector.slice_deviation(planted.images, planted.brain, contrast, raw))
+    marked = Deviations(*detector.slice_deviation(planted.images, planted.brain, contrast, raw, slabs=planted.slabs))
     error, choice = choose_error(healthy, marked, planted.lesion_cells, bright_only=True)
     images, brain = pictures_of(cache, contrast, "calibrate")
     deviation, cells = detector.slice_deviation(images, brain, contrast, raw)
@@ -116,15 +121,6 @@ def fit_references(cache: SliceCache, contrast: str) -> tuple[dict[str, Tensor],
         f"{contrast}_reference_sd": torch.from_numpy(healthy.deviation),
     }
     return tensors, thresholds
-
-
-def volume_of(cache: SliceCache, subject: str) -> tuple[np.ndarray, np.ndarray]:
-    """Image in [0, 1] and brain (160, 192, 160) of one scan of the cache."""
-    index = np.flatnonzero(cache.subject == subject)
-    slices = np.zeros((GRID_SHAPE[2], GRID_SHAPE[1], GRID_SHAPE[0]), np.float32)
-    slices[cache.level[index]] = cache.images[index] / np.float32(255)
-    image = from_slices(slices)
-    return image, image > 0
 
 
 def pictures_of(cache: SliceCache, contrast: str, split: str) -> tuple[np.ndarray, np.ndarray]:

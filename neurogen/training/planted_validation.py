@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from neurogen.anomaly.detector import Detector, ScoreSettings
+from neurogen.anomaly.detector import SLAB, Detector, ScoreSettings
 from neurogen.preprocess.grid import to_slices
 from neurogen.synth.lesions import KINDS, plant_lesion
 from neurogen.training.cache import SliceCache
@@ -30,6 +30,7 @@ class PlantedSlices:
     healthy: np.ndarray  # (N, 192, 160)
     brain: np.ndarray  # (N, 192, 160) bool
     lesion: np.ndarray  # (N, 192, 160) bool
+    slabs: np.ndarray  # (N,) level of each in the context
 
     @property
     def lesion_cells(self) -> np.ndarray:
@@ -42,8 +43,8 @@ class PlantedSlices:
         error: root mean square deviation of the healthy slices, in standardized units."""
         from sklearn.metrics import average_precision_score
 
-        deviation, cells = detector.slice_deviation(self.images, self.brain, self.contrast, settings)
-        healthy, _ = detector.slice_deviation(self.healthy, self.brain, self.contrast, settings)
+        deviation, cells = detector.slice_deviation(self.images, self.brain, self.contrast, settings, slabs=self.slabs)
+        healthy, _ = detector.slice_deviation(self.healthy, self.brain, self.contrast, settings, slabs=self.slabs)
         spread = np.sqrt(gaussian_filter((healthy**2).mean(0), 3.0)) + 0.05  # of the method itself, by place
         truth = self.lesion_cells
         score = deviation / spread
@@ -75,7 +76,14 @@ def plant_in_slices(
         healthy,
         brain,
         np.stack([p.mask[..., 0] for p in planted]),
+        _slabs(cache, contrast, chosen),
     )
+
+
+def _slabs(cache: SliceCache, contrast: str, chosen: np.ndarray) -> np.ndarray:
+    """Level of the context for each slice; a contrast with one level only has one context."""
+    single = len(np.unique(cache.level[cache.where(contrast=contrast)])) == 1
+    return np.zeros(len(chosen), int) if single else cache.level[chosen].astype(int) // SLAB
 
 
 def plant_in_volumes(

@@ -53,7 +53,7 @@ class BrainMaskSettings:
         )
     )
     features: tuple[int, ...] = (16, 32, 48, 64, 96, 16)
-    real_share: float = 0.6  # of the heads in a batch
+    real_share: float = 0.35  # of the heads in a batch
     curve_share: float = 0.5  # of the real heads get another contrast
     kept_apart_heads: int = 10
     kept_apart_maps: int = 2

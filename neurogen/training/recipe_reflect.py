@@ -27,6 +27,7 @@ from neurogen.progress import Progress, portion, silent
 from neurogen.training.augment import AugmentSettings, augment
 from neurogen.training.cache import SliceCache
 from neurogen.training.dataset import data_facts, open_slices
+from neurogen.training.healthy_context import healthy_context, slab_of
 from neurogen.training.loop import FitResult, LoopSettings, fit
 from neurogen.training.planted_validation import plant_in_slices
 
@@ -44,7 +45,7 @@ class ReflectSettings:
     widths: tuple[int, ...] = (32, 64, 96)
     blocks: int = 2
     shares: dict[str, float] = field(default_factory=lambda: {"t1w": 0.6, "flair": 0.4})  # of a batch
-    start_share: float = 0.5  # of the times drawn at t = 0, where a one-step correction starts; ours
+    start_share: float = 0.7  # of the times drawn at t = 0, where a one-step correction starts; ours
     textures: int = 256
     corruption: CorruptionSettings = field(default_factory=CorruptionSettings)
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
@@ -82,6 +83,7 @@ class ReflectTask:
             PixelCodec() if settings.autoencoder is None else (autoencoder_codec(self.store.get(settings.autoencoder)))
         )
         self.teacher = None if settings.teacher is None else load_detector(self.store.get(settings.teacher)).velocity
+        self.contexts = {name: healthy_context(cache, name, s, self.codec) for name, s in self.scales.items()}
         self.network = self._build()
         self._train = {name: cache.where(split="train", contrast=name) for name in self.scales}
         self._textures = texture_bank(settings.textures, (96, 80), np.random.default_rng(settings.loop.seed))
@@ -96,32 +98,35 @@ class ReflectTask:
             "widths": list(self.settings.widths),
             "blocks": self.settings.blocks,
             "fold": fold,
+            "context": 2 * self.codec.channels,
         }
         return {"factory": "velocity_unet", "arguments": arguments}
 
     def training_loss(self, step: int, generator: torch.Generator) -> Tensor:
         """Eq. 5.8 (or 5.5 with a teacher) on one freshly corrupted batch."""
-        corrupted, healthy, contrast = self.draw_pairs(self.settings.loop.batch_size, generator)
+        corrupted, healthy, contrast, context = self.draw_pairs(self.settings.loop.batch_size, generator)
         t = torch.rand(len(healthy), generator=generator)
         t = torch.where(torch.rand(len(t), generator=generator) < self.settings.start_share, 0.0, t)
         device = next(self.network.parameters()).device
-        corrupted, healthy, contrast, t = (x.to(device) for x in (corrupted, healthy, contrast, t))
+        corrupted, healthy, contrast, context, t = (x.to(device) for x in (corrupted, healthy, contrast, context, t))
         if self.teacher is not None:
             teacher = self.teacher.to(device)
-            healthy = reflow_target(lambda y, s: teacher(y, s, contrast), corrupted, steps=self.settings.teacher_steps)
-        return RectifiedFlow.loss(lambda y, s: self.network(y, s, contrast), corrupted, healthy.float(), t)
+            healthy = reflow_target(
+                lambda y, s: teacher(y, s, contrast, context), corrupted, steps=self.settings.teacher_steps
+            )
+        return RectifiedFlow.loss(lambda y, s: self.network(y, s, contrast, context), corrupted, healthy.float(), t)
 
-    def draw_pairs(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Corrupted codes, healthy codes (B, C, H, W) and contrast indices (B,) of a random batch."""
+    def draw_pairs(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Corrupted codes, healthy codes (B, C, H, W), contrast indices (B,) and contexts of a random batch."""
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
         names = _draw_contrasts(count, self.settings.shares, list(self.scales), rng)
         parts = [self._pairs_of(name, names.count(name), rng, generator) for name in self.scales if name in names]
-        corrupted, healthy, contrast = (torch.cat(part) for part in zip(*parts, strict=True))
-        return corrupted, healthy, contrast
+        corrupted, healthy, contrast, context = (torch.cat(part) for part in zip(*parts, strict=True))
+        return corrupted, healthy, contrast, context
 
     def _pairs_of(
         self, name: str, count: int, rng: np.random.Generator, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         scale, chosen = self.scales[name], self._train[name][rng.integers(0, len(self._train[name]), count)]
         slices, brain = self._slabs(chosen, scale)
         in_pixels = isinstance(self.codec, PixelCodec)
@@ -133,7 +138,8 @@ class ReflectTask:
         slices = torch.where(brain > 0, slices.clamp(scale.background, scale.top), background)
         code = slices if in_pixels else self.codec.encode(slices, scale)
         corrupted = self._corrupt(code, brain, scale, rng)
-        return corrupted, code, torch.full((count,), scale.index)
+        context = self.contexts[name][slab_of(self.cache, chosen, scale)]
+        return corrupted, code, torch.full((count,), scale.index), context
 
     def _slabs(self, chosen: np.ndarray, scale: ContrastScale) -> tuple[Tensor, Tensor]:
         """Standardized slabs and brains (B, 1, 192, 160): the mean of a slice and the next one of the same scan."""
@@ -171,7 +177,7 @@ class ReflectTask:
     def detector(self) -> Detector:
         """The network as it is now, behind the detector's interface (without healthy statistics)."""
         device = next(self.network.parameters()).device
-        return Detector(self.network, self.codec, self.scales, {}, device=device)
+        return Detector(self.network, self.codec, self.scales, self.contexts, {}, device=device)
 
     def export(self, out: Path, network_state: dict[str, Tensor], record: dict) -> None:
         from neurogen.training.export_reflect import export_reflect
