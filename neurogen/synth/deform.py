@@ -14,10 +14,10 @@ class DeformSettings:
     """How far a head is moved. Ours: wider than poses in a scanner, so that any pose in a scanner is inside."""
 
     rotation_deg: float = 20.0
-    scale: float = 0.12  # sizes from 1 - scale to 1 + scale, per axis half as much again
+    scale: float = 0.10  # sizes from 1 - scale to 1 + scale, per axis half as much again
     shear: float = 0.08
-    shift_voxels: float = 7.0
-    elastic_voxels: float = 3.0  # largest displacement of a control point
+    shift_voxels: float = 5.0
+    elastic_voxels: float = 2.5  # largest displacement of a control point
     flip: bool = True  # left and right, half the time
 
 
