@@ -85,7 +85,7 @@ def detect(
         progress("brain mask", 0.0)
         brain = find_brain(volume, mask, device)
         clock.lap("brain mask")
-        warnings = check_suitable(volume, brain.array > 0, volume.facts, model.manifest | {"contrasts": [CONTRAST]})
+        warnings = check_suitable(volume, brain.array > 0, volume.facts, model.manifest)
         preparation = PreparationSettings(bias_correction=settings.bias_correction, registered=settings.registered)
         prepared = prepare(volume, preparation, mask=brain, progress=portion(progress, 0.1, 0.6))
         warnings += prepared.warnings

@@ -23,6 +23,8 @@ def add_parser(subparsers, common: argparse.ArgumentParser) -> None:
         one.add_argument("--methods", nargs="+", metavar="METHOD", help="rows of the table (default: all present)")
         one.add_argument("--json", type=Path, metavar="FILE", dest="json_path", help="also write the table as JSON")
         one.add_argument("--seed", type=int, default=0)
+        if name == "planted":
+            one.add_argument("--cache", type=Path, metavar="DIR", help="where prepared scans are kept, or already lie")
         one.set_defaults(run=run)
 
 
@@ -36,6 +38,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         seed=args.seed,
         device=choose_device(args.device),
         progress=console.progress,
+        **({"cache": args.cache} if args.benchmark == "planted" else {}),
     )
     console.event(rows=dict(table.rows))
     console.say(table.text())
