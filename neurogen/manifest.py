@@ -1,4 +1,4 @@
-"""What a model says about itself: the keys of `manifest.json`, their check, and the model card made from them."""
+"""What a model says about itself: the keys of `manifest.json` and their check. `model_card.py` makes the card."""
 
 import json
 import re
@@ -75,25 +75,6 @@ def check_id(name: str) -> None:
         raise ModelUnavailable(f"{name!r} cannot be a model's id: small letters, digits and - are.")
 
 
-def model_card(manifest: Mapping[str, Any]) -> str:
-    """The README.md of a model folder, in Markdown, made from the manifest alone so that the two cannot differ."""
-    data = [f"- {d['name']}: {d['scans']} scans, {d['terms']}" for d in manifest["training_data"]]
-    measured = [f"- {_sentence(row)}" for row in manifest["measured"]] or ["- nothing yet"]
-    facts = {
-        "Task": manifest["task"],
-        "Method": manifest["method"],
-        "Contrasts": ", ".join(manifest["contrasts"]),
-        "Ages": " to ".join(f"{age:g}" for age in manifest["age_range"]),
-        "Spacing": f"{manifest['spacing_mm']} mm",
-        "License of the weights": manifest["licence"],
-        "Written by": f"NeuroGen {manifest['code_version']}",
-    }
-    lines = [f"# {manifest['id']} {manifest['version']}", "", "Research use only. Not a diagnosis.", ""]
-    lines += [f"- {key}: {value}" for key, value in facts.items()]
-    lines += ["", "## Trained on", "", *data, "", "## Measured", "", *measured, ""]
-    return "\n".join(lines)
-
-
 def _content_problems(manifest: Mapping[str, Any]) -> list[str]:
     files = manifest["files"]
     bad_files = [name for name, entry in files.items() if not _FILE_NAME.fullmatch(name) or not _is_file_entry(entry)]
@@ -126,8 +107,3 @@ def _is_file_entry(entry: Any) -> bool:
         and isinstance(entry.get("sha256"), str)
         and bool(_SHA256.fullmatch(entry["sha256"]))
     )
-
-
-def _sentence(row: Mapping[str, Any]) -> str:
-    numbers = ", ".join(f"{key} {value}" for key, value in row.items() if key != "protocol")
-    return f"{row['protocol']}: {numbers}"

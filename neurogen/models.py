@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import neurogen
 from neurogen.errors import ModelUnavailable, UsageError
-from neurogen.manifest import MANIFEST, check_id, check_manifest, model_card, read_manifest
+from neurogen.manifest import MANIFEST, check_id, check_manifest, read_manifest
+from neurogen.model_card import model_card
 from neurogen.resources import resource_path
 
 if TYPE_CHECKING:
