@@ -53,6 +53,7 @@ class BrainMaskSettings:
         )
     )
     features: tuple[int, ...] = (16, 32, 48, 64, 96, 16)
+    details: int = 8  # local filters at full resolution
     real_share: float = 0.35  # of the heads in a batch
     curve_share: float = 0.5  # of the real heads get another contrast
     kept_apart_heads: int = 10
@@ -98,7 +99,8 @@ class BrainMaskTask:
 
     def __init__(self, data: HeadData, settings: BrainMaskSettings):
         self.data, self.settings = data, settings
-        self.description = {"factory": "brain_mask_unet", "arguments": {"features": list(settings.features)}}
+        arguments = {"features": list(settings.features), "details": settings.details}
+        self.description = {"factory": "brain_mask_unet", "arguments": arguments}
         with torch.random.fork_rng():
             torch.manual_seed(settings.loop.seed)
             self.network = build(self.description)
