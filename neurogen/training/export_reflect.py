@@ -182,8 +182,8 @@ def _notes(task: "ReflectTask") -> list[str]:
     """What a reader who knows the paper should know of this model."""
     return [
         "Textures pasted in training are procedural; they stand in for the photographs of textures (DTD) of the paper.",
-        "Beside the slice, the network sees the mean and standard deviation of healthy slices at the same place (ours).",
+        "Beside the slice, the network sees mean and deviation of healthy slices at the same place (ours).",
         "The flow works in pixels of 2 mm." if isinstance(task.codec, PixelCodec) else "The flow works in latents.",
-        f"The healthy error is that of {HEALTHY_SCANS} training scans; smoothing and floor were chosen on lesions planted "
-        "in the calibration scans, the operating points on the calibration scans themselves.",
+        f"The healthy error is that of {HEALTHY_SCANS} training scans; smoothing and floor were chosen on lesions "
+        "planted in the calibration scans, the operating points on the calibration scans themselves.",
     ]
