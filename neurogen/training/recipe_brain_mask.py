@@ -49,7 +49,7 @@ class BrainMaskSettings:
 
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
-            steps=4000, batch_size=1, learning_rate=1e-3, validate_every=250, precision="bf16", patience_gain=0.0
+            steps=5000, batch_size=1, learning_rate=1.2e-3, warmup_steps=50, ema_decay=0.995, patience_gain=0.0
         )
     )
     features: tuple[int, ...] = (16, 32, 48, 64, 96, 16)
