@@ -326,4 +326,4 @@ def test_full_disk_is_refused_and_leaves_the_old_file(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [file.name for file in tmp_path.iterdir()] == ["scan.nii.gz"]
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"

@@ -135,7 +135,9 @@ def test_the_recipe_trains_and_writes_a_model_that_loads(tiny_data, tmp_path):
     assert result.steps == 2 and 0 <= result.best_score <= 1
     model = ModelStore(shipped=tmp_path / "out", user=tmp_path / "none").get(MODEL_ID)
     assert model.manifest["task"] == "brain-mask" and load_network(model) is not None
-    assert json.loads((tmp_path / "out" / MODEL_ID / "manifest.json").read_text())["training"]["seed"] == 0
+    assert (
+        json.loads((tmp_path / "out" / MODEL_ID / "manifest.json").read_text(encoding="utf-8"))["training"]["seed"] == 0
+    )
 
 
 def test_examples_come_from_the_generator_alone(tiny_data):

@@ -66,7 +66,7 @@ def test_detect_writes_every_file_with_what_made_it(work, capsys):
     assert run("detect", "a.nii.gz", "--out", "out", "--seed", 7, "--device", "cpu") == 0
     assert {path.name for path in (work / "out").iterdir()} == FILES
     assert not list(work.glob(".*"))
-    record = json.loads((work / "out" / "detect.json").read_text())
+    record = json.loads((work / "out" / "detect.json").read_text(encoding="utf-8"))
     scan = load_volume(work / "a.nii.gz")
     assert record["seed"] == 7 and record["device"] == "cpu"
     assert record["input"]["sha256"] == scan.facts["sha256"]
@@ -74,7 +74,7 @@ def test_detect_writes_every_file_with_what_made_it(work, capsys):
     assert record["versions"]["neurogen"] == neurogen.__version__
     assert len(record["lesions"]) == 2
     for name in FILES:
-        sidecar = json.loads((work / "out" / f"{name.split('.')[0]}.json").read_text())
+        sidecar = json.loads((work / "out" / f"{name.split('.')[0]}.json").read_text(encoding="utf-8"))
         for key in ("model", "settings", "seed", "device", "versions", "input"):
             assert sidecar[key] == record[key]
         assert len(sidecar["model"]["weights_sha256"]) == 64
@@ -92,7 +92,7 @@ def test_the_volumes_lie_on_the_scans_grid(work):
 
 def test_the_table_agrees_with_the_labels(work):
     run("detect", "a.nii.gz", "--out", "out")
-    head, *rows = [line.split("\t") for line in (work / "out" / "lesions.tsv").read_text().splitlines()]
+    head, *rows = [line.split("\t") for line in (work / "out" / "lesions.tsv").read_text(encoding="utf-8").splitlines()]
     labels = load_volume(work / "out" / "lesions.nii.gz", as_labels=True)
     assert len(rows) == labels.array.max() == 2
     for row in rows:
@@ -110,7 +110,7 @@ def test_a_given_mask_is_used_and_recorded(work):
     assert run("detect", "a.nii.gz", "--mask", "mask.nii.gz", "--out", "out") == 0
     score = load_volume(work / "out" / "anomaly_map.nii.gz").array
     assert score.any() and not score[mask.array == 0].any()
-    record = json.loads((work / "out" / "detect.json").read_text())
+    record = json.loads((work / "out" / "detect.json").read_text(encoding="utf-8"))
     assert record["mask"] == {"file": "mask.nii.gz", "sha256": load_volume("mask.nii.gz").facts["sha256"]}
 
 
@@ -172,10 +172,10 @@ def test_earlier_results_are_kept_unless_overwriting_is_asked_for(work):
     run("detect", "a.nii.gz", "--out", "out")
     (work / "out" / "detect.json").write_text("old")
     assert run("detect", "a.nii.gz", "--out", "out") == 2
-    assert (work / "out" / "detect.json").read_text() == "old"
+    assert (work / "out" / "detect.json").read_text(encoding="utf-8") == "old"
     assert run("detect", "a.nii.gz", "--out", "out", "--overwrite") == 0
     assert {path.name for path in (work / "out").iterdir()} == FILES
-    assert (work / "out" / "detect.json").read_text() != "old"
+    assert (work / "out" / "detect.json").read_text(encoding="utf-8") != "old"
 
 
 def test_corrupt_weights_end_before_any_work(work, caplog):

@@ -146,7 +146,7 @@ def test_every_cell_has_an_interval_around_it_and_the_same_seed_repeats(slices_p
     for column in ("auprc", "dice_mean_oracle", "dice_mean_calibrated", "recall_medium"):
         low, high = intervals[column]
         assert low <= row[column] + 2e-3 and row[column] - 2e-3 <= high
-    first, second = (json.loads((tmp_path / f"{k}.json").read_text()) for k in range(2))
+    first, second = (json.loads((tmp_path / f"{k}.json").read_text(encoding="utf-8")) for k in range(2))
     first["rows"]["oracle"]["seconds"] = second["rows"]["oracle"]["seconds"] = None
     first["intervals"]["oracle"]["seconds"] = second["intervals"]["oracle"]["seconds"] = None
     assert first == second

@@ -16,7 +16,13 @@ FILES = sorted(CORE.rglob("*.py"))
 LAYERS = (
     ("__main__", "cli", "commands", "detection_files", "report", "report_pictures"),
     # A recipe puts a method and the loop together and ships the references' statistics, so it stands above all three.
-    ("training.recipe_", "training.planted_validation", "training.export_", "training.choose_error"),
+    (
+        "training.recipe_",
+        "training.planted_validation",
+        "training.export_",
+        "training.choose_error",
+        "training.healthy_context",
+    ),
     ("evaluation",),
     ("anomaly", "harmonize", "brain_age"),
     ("preprocess", "networks", "training", "synth"),

@@ -68,7 +68,7 @@ def test_extra_tensors_travel_with_the_model(tmp_path):
 
 
 def test_model_card_states_what_the_manifest_states(store):
-    card = (store.shipped / "tiny" / "README.md").read_text()
+    card = (store.shipped / "tiny" / "README.md").read_text(encoding="utf-8")
     assert "CC BY 4.0" in card and "heads: 3 scans, CC0" in card and "recall 0.8" in card
 
 
@@ -132,7 +132,7 @@ def test_a_foreign_file_with_a_matching_checksum_is_refused(store):
 
     folder = store.shipped / "tiny"
     (folder / "weights.safetensors").write_bytes(b"\x80\x04pickle")
-    content = json.loads((folder / "manifest.json").read_text())
+    content = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     content["files"]["weights.safetensors"] = {"sha256": hashlib.sha256(b"\x80\x04pickle").hexdigest(), "bytes": 8}
     (folder / "manifest.json").write_text(json.dumps(content))
     with pytest.raises(ModelUnavailable, match="not a safetensors file"):

@@ -46,7 +46,7 @@ def test_an_error_keeps_the_earlier_results(tmp_path):
     with pytest.raises(ValueError), result_folder(tmp_path / "out") as part:
         (part / "detect.json").write_text("new")
         raise ValueError
-    assert (tmp_path / "out" / "detect.json").read_text() == "old"
+    assert (tmp_path / "out" / "detect.json").read_text(encoding="utf-8") == "old"
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -108,7 +108,7 @@ def test_earlier_results_survive_a_kill_between_the_two_renames(tmp_path):
     (tmp_path / ".out.old.part" / "detect.json").write_text("old")
     with pytest.raises(ValueError), result_folder(tmp_path / "out"):
         raise ValueError
-    assert (tmp_path / "out" / "detect.json").read_text() == "old"
+    assert (tmp_path / "out" / "detect.json").read_text(encoding="utf-8") == "old"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX kills")
@@ -134,11 +134,11 @@ def test_a_killed_process_leaves_only_the_hidden_part_and_the_next_run_works(tmp
         (part / "detect.json").write_text("whole")
     assert time.monotonic() - start < 5
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
-    assert (tmp_path / "out" / "detect.json").read_text() == "whole"
+    assert (tmp_path / "out" / "detect.json").read_text(encoding="utf-8") == "whole"
 
 
 def test_json_takes_arrays_paths_and_nan(tmp_path):
     content = {"a": np.eye(2, dtype=np.float32), "b": Path("x"), "c": (1, math.nan), "d": np.float64(2), 3: {None}}
     write_json(tmp_path / "f.json", content)
     expected = {"a": [[1.0, 0.0], [0.0, 1.0]], "b": "x", "c": [1, None], "d": 2.0, "3": [None]}
-    assert json.loads((tmp_path / "f.json").read_text()) == expected == plain(content)
+    assert json.loads((tmp_path / "f.json").read_text(encoding="utf-8")) == expected == plain(content)

@@ -21,15 +21,26 @@ from neurogen.training.loop import LoopSettings
 
 REPOSITORY = Path(__file__).parents[2]
 CORE = REPOSITORY / "neurogen"
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
 # A part may import those on its right; `synth`, `evaluation` and the files at the top serve several.
-LOWEST = ("errors", "progress", "resources", "manifest", "archive", "readers", "dicom", "volumes", "models")
+LOWEST = (
+    "errors",
+    "progress",
+    "resources",
+    "manifest",
+    "model_card",
+    "archive",
+    "readers",
+    "dicom",
+    "volumes",
+    "models",
+)
 FRONT = ("cli", "console", "commands", "report", "report_pictures", "detection_files", "outputs")
 
 
 def imports_of(path: Path) -> set[str]:
     """Every module that a file names in an import, also inside functions."""
-    found = re.findall(r"^\s*(?:from ([\w.]+) import|import ([\w.]+))", path.read_text(), re.M)
+    found = re.findall(r"^\s*(?:from ([\w.]+) import|import ([\w.]+))", path.read_text(encoding="utf-8"), re.M)
     return {one or other for one, other in found}
 
 
@@ -80,7 +91,7 @@ def test_every_import_is_a_dependency():
 
 
 def test_constraints_pin_every_dependency_for_every_machine():
-    text = (REPOSITORY / "constraints.txt").read_text()
+    text = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9.]*", line) for line in lines)
     pinned = {line.split("==")[0].lower() for line in lines}
@@ -91,10 +102,13 @@ def test_constraints_pin_every_dependency_for_every_machine():
 
 
 def test_the_readme_and_the_integration_run_the_makefile():
-    readme, makefile = (REPOSITORY / "README.md").read_text(), (REPOSITORY / "Makefile").read_text()
+    readme, makefile = (
+        (REPOSITORY / "README.md").read_text(encoding="utf-8"),
+        (REPOSITORY / "Makefile").read_text(encoding="utf-8"),
+    )
     for target in ("demo", "test"):
         assert f"make {target}" in readme and re.search(rf"^{target}: setup$", makefile, re.M)
-    assert "make test" in (REPOSITORY / ".ci" / "run").read_text()
+    assert "make test" in (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

@@ -71,7 +71,7 @@ def table(folders, head, tmp_path_factory):
     target = tmp_path_factory.mktemp("json") / "planted.json"
     store = ModelStore(data / "none", data / "nobody")
     made = planted.run(data, methods=[Subtraction(head), Blind()], cache=cache, scans=1, json_path=target, store=store)
-    return made, json.loads(target.read_text())
+    return made, json.loads(target.read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow

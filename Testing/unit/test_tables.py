@@ -42,7 +42,7 @@ def test_markdown_has_one_cell_for_every_column(table):
 
 def test_json_is_strict_and_complete(table, tmp_path):
     table.write_json(tmp_path / "table.json")
-    content = json.loads((tmp_path / "table.json").read_text(), parse_constant=pytest.fail)
+    content = json.loads((tmp_path / "table.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert content["rows"] == {"plain": {"auprc": 0.5204, "fp_ml": 12.34}, "better": {"auprc": 0.75, "fp_ml": None}}
     assert content["intervals"] == {"plain": {"auprc": [0.47, 0.56]}}
     assert content["version"] == "0.1.0" and content["seed"] == 3

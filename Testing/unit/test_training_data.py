@@ -47,7 +47,9 @@ def test_scans_are_prepared_once_with_their_masks_and_refusals_are_listed(scans,
     cache = open_slices(scans, tmp_path / "work")
     assert len(cache) == 6 * 2 and set(cache.contrast) == {"t1w"} and set(cache.level) == {50, 51}
     assert [has_mask for _, has_mask in preparation.calls] == [False] * 3 + [True] + [False] * 3
-    assert json.loads((tmp_path / "work" / "refused.json").read_text()) == {"sub-4_T1w.nii.gz": "not a brain"}
+    assert json.loads((tmp_path / "work" / "refused.json").read_text(encoding="utf-8")) == {
+        "sub-4_T1w.nii.gz": "not a brain"
+    }
     open_slices(scans, tmp_path / "work")
     assert len(preparation.calls) == 8  # the refused one is tried again, the others are not
 

@@ -94,7 +94,7 @@ def test_best_state_is_exported_not_the_last(tmp_path):
     exported = torch.load(tmp_path / "weights.pt", weights_only=True)
     last = checkpoint(tmp_path)["average"]
     assert not torch.equal(exported["0.weight"], last["0.weight"])
-    record = json.loads((tmp_path / "record.json").read_text())
+    record = json.loads((tmp_path / "record.json").read_text(encoding="utf-8"))
     assert record["best_step"] == 4 and record["settings"]["seed"] == 0 and len(record["history"]) == 4
     (tmp_path / "weights.pt").unlink()
     export_best(LineTask(), tmp_path)
@@ -103,7 +103,7 @@ def test_best_state_is_exported_not_the_last(tmp_path):
 
 def test_curve_has_one_row_a_validation(tmp_path):
     fit(LineTask(), settings(steps=10), tmp_path)
-    lines = (tmp_path / "curve.tsv").read_text().splitlines()
+    lines = (tmp_path / "curve.tsv").read_text(encoding="utf-8").splitlines()
     header = lines[0].split("\t")
     assert header[:3] == ["step", "minutes", "fraction"] and {"loss", "score"} <= set(header)
     assert [line.split("\t")[0] for line in lines[1:]] == ["0", "4", "8", "10"]

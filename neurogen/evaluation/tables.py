@@ -46,7 +46,7 @@ class Table:
         """Whole or not at all: written beside the target, then renamed."""
         path = Path(path)
         part = path.with_name(f".{path.name}.part")
-        part.write_text(self.to_json() + "\n")
+        part.write_text(self.to_json() + "\n", encoding="utf-8")
         part.replace(path)
 
     def _cells(self, columns: tuple[str, ...]) -> list[list[str]]:

@@ -103,7 +103,7 @@ def write_index(folder: Path, name: str, scans: Sequence[dict[str, str]]) -> Pat
     """Write `<name>_index.json`: a list of {"id", "source", "split", "contrast"}."""
     path = Path(folder) / f"{name}_index.json"
     part = path.with_suffix(".part")
-    part.write_text(json.dumps(list(scans), indent=1) + "\n")
+    part.write_text(json.dumps(list(scans), indent=1) + "\n", encoding="utf-8")
     os.replace(part, path)
     return path
 
@@ -116,7 +116,7 @@ def read_index(folder: Path) -> list[dict[str, str]]:
     """
     entries = []
     for path in sorted(Path(folder).glob("*index.json")):
-        listed = json.loads(path.read_text())
+        listed = json.loads(path.read_text(encoding="utf-8"))
         default = {"t1": "t1w", "t2": "t2w"}.get(prefix := path.stem.split("_")[0], prefix)
         rows = listed["scans"] if isinstance(listed, dict) else listed
         entries += [{"source": "", "split": "", "contrast": default, **row} for row in rows]

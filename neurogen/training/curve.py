@@ -12,7 +12,7 @@ def write_curve(folder: Path, history: list[dict[str, float]]) -> None:
     columns = list(dict.fromkeys(name for row in reversed(history) for name in row))
     lines = ["\t".join(columns)] + ["\t".join(_cell(row.get(name)) for name in columns) for row in history]
     part = Path(folder) / (FILE_NAME + ".part")
-    part.write_text("\n".join(lines) + "\n")
+    part.write_text("\n".join(lines) + "\n", encoding="utf-8")
     os.replace(part, Path(folder) / FILE_NAME)
 
 

@@ -39,7 +39,7 @@ def open_slices(data: Path, work: Path, *, progress: Progress = silent) -> Slice
             _prepare(path, work)
         except InputRefused as error:
             refused[path.name] = str(error)
-    (work / "refused.json").write_text(json.dumps(refused, indent=1) + "\n")
+    (work / "refused.json").write_text(json.dumps(refused, indent=1) + "\n", encoding="utf-8")
     kept = [path for path in scans if path.name not in refused]
     if len(kept) < 3:
         raise InputRefused(f"Only {len(kept)} of {len(scans)} scans could be prepared, 3 are needed: {refused}")
@@ -79,7 +79,7 @@ def data_facts(folder: Path, cache: SliceCache) -> dict:
     """
     path = Path(folder) / FACTS_FILE
     if path.is_file():
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     scans = len(np.unique(cache.subject[cache.where(split="train")]))
     return {
         "training_data": [{"name": Path(folder).name, "terms": UNKNOWN_TERMS, "scans": scans}],
