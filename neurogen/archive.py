@@ -80,4 +80,4 @@ def _refuse_size(source: Path, size: int, max_bytes: int) -> None:
 
 
 def _wanted(name: str) -> bool:
-    return name in (MANIFEST, "README.md") or name.endswith(".safetensors")
+    return name in (MANIFEST, "README.md") or name.endswith((".safetensors", ".json"))

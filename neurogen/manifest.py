@@ -9,7 +9,7 @@ from typing import Any
 from neurogen.errors import ModelUnavailable
 
 MANIFEST = "manifest.json"
-TASKS = ("brain-mask", "autoencoder", "anomaly")
+TASKS = ("brain-mask", "autoencoder", "anomaly", "brain-age")
 KEYS: dict[str, tuple[type, ...]] = {
     "id": (str,),
     "version": (str,),
@@ -30,7 +30,7 @@ KEYS: dict[str, tuple[type, ...]] = {
 }
 _MAX_MANIFEST_BYTES = 2**20
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.safetensors")
+_FILE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.(safetensors|json)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

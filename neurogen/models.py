@@ -64,6 +64,10 @@ class Model:
         except SafetensorError as error:
             raise ModelUnavailable(f"{self.path / name}.safetensors is not a safetensors file: {error}") from error
 
+    def content(self, name: str) -> bytes:
+        """The bytes of a file that the manifest names. Raises ModelUnavailable unless its SHA-256 is the manifest's."""
+        return self._verified_bytes(name)
+
     def verify(self) -> None:
         """Raise ModelUnavailable unless every file that the manifest names is present and unchanged."""
         for name in self.manifest["files"]:
@@ -172,19 +176,23 @@ def write_model(
     An existing folder is replaced. Raises ValueError for an incomplete manifest, values beyond half precision
     or a file above 6 MiB.
     """
-    folder = Path(folder)
     contents = {
         f"{name}.safetensors": _half_bytes(name, tensors)
         for name, tensors in {"weights": weights, **(extra or {})}.items()
     }
+    return write_model_files(folder, manifest, contents)
+
+
+def write_model_files(folder: Path, manifest: Mapping[str, Any], contents: Mapping[str, bytes]) -> Model:
+    """Write a model folder at once from the bytes of its files, `weights.safetensors` among them; see `write_model`."""
+    folder = Path(folder)
     files = {name: {"sha256": hashlib.sha256(c).hexdigest(), "bytes": len(c)} for name, c in contents.items()}
     complete = {"code_version": neurogen.__version__, **manifest, "files": files}
     problems = check_manifest(complete)
     if problems:
         raise ValueError(f"The manifest of {folder.name!r} is not complete: {'; '.join(problems)}.")
-    contents[MANIFEST] = (json.dumps(complete, indent=2, ensure_ascii=False) + "\n").encode()
-    contents["README.md"] = model_card(complete).encode()
-    _replace_folder(folder, contents)
+    text = json.dumps(complete, indent=2, ensure_ascii=False) + "\n"
+    _replace_folder(folder, {**contents, MANIFEST: text.encode(), "README.md": model_card(complete).encode()})
     return Model(complete["id"], folder, complete)
 
 
