@@ -27,6 +27,7 @@ class TermRecipe:
     view: str = "regions"
     count: int = 100
     squares: bool = False
+    kind: str = "both"  # or "rv", "svr": which features may be kept
 
 
 PUBLISHED = (TermRecipe(),)
@@ -119,8 +120,9 @@ def to_view(features: np.ndarray, view: str) -> np.ndarray:
 def _fit_term(features: np.ndarray, age: np.ndarray, recipe: TermRecipe) -> Term:
     from sklearn.linear_model import BayesianRidge
 
-    values = to_view(features, recipe.view)
-    kept = strongest(values, age, recipe.count)
+    values, names = to_view(features, recipe.view), _view_names(recipe.view)
+    allowed = np.array([k for k, name in enumerate(names) if recipe.kind in ("both", name.split("_")[0])])
+    kept = allowed[strongest(values[:, allowed], age, recipe.count)]
     mean, deviation = values[:, kept].mean(axis=0), values[:, kept].std(axis=0)
     z = (values[:, kept] - mean) / deviation
     design = np.hstack([z, SQUARE_WEIGHT * _square(z)]) if recipe.squares else z
@@ -128,7 +130,6 @@ def _fit_term(features: np.ndarray, age: np.ndarray, recipe: TermRecipe) -> Term
     linear, square = model.coef_[: len(kept)], np.zeros(len(kept))
     if recipe.squares:
         square = SQUARE_WEIGHT * model.coef_[len(kept) :]
-    names = _view_names(recipe.view)
     chosen = tuple(names[k] for k in kept)
     return Term(recipe.view, chosen, mean, deviation, linear, square, float(model.intercept_))
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from neurogen.brain_age.regions import BACKGROUND, EXTRA_CRANIAL
 from neurogen.volumes import Volume
 
-SMOOTHING_VOXELS = 0.6
+SMOOTHING_VOXELS = 0.4
 """Standard deviation of the Gaussian in source voxels; chosen on the fetal atlases, see Docs/brain_age.md."""
 
 
