@@ -47,7 +47,7 @@ def render(detection: "Detection", pictures: "Sequence[Picture]", record: Mappin
     ]
     title = escape(f"NeuroGen: {name}")
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
-    html = f'<html lang="en"><head>{head}<style>{_STYLE}</style></head>\n<body>{"".join(body)}</body></html>'
+    html = f'<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body>{"".join(body)}</body></html>'
     return f"<!DOCTYPE html>\n{html}\n"
 
 
@@ -152,7 +152,7 @@ def _finished(record: Mapping[str, Any]) -> str:
     return record.get("finished", _MISSING).replace("T", " ").replace("+00:00", " UTC")
 
 
-_STYLE = """
+STYLE = """
 :root{color-scheme:light dark;--page:#fff;--text:#1b1f24;--soft:#5b6570;--line:#d8dde3;--box:#f4f6f8;--warn:#8a5a00;
 --warnbox:#fff6e0}
 @media(prefers-color-scheme:dark){:root{--page:#14171a;--text:#e6e9ec;--soft:#9aa4ae;--line:#333a42;--box:#1c2025;
