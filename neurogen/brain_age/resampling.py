@@ -1,9 +1,9 @@
 """A label map at another voxel size, without the steps that nearest neighbor leaves on every surface.
 
-To smaller voxels, each label's indicator is interpolated linearly and the largest wins, L(x) = argmax_r [labels = r](x).
-One label at a time on its own bounding box, so memory stays at a few volumes. To larger voxels, labels are read at the
-new centers: averaging there would smooth the surfaces, which SVR measures. What a coarser map has lost for good, the finest
-roughness of the surfaces, is given back on average by `restore_surfaces`.
+To smaller voxels, each label's indicator is interpolated linearly and the largest wins,
+L(x) = argmax_r [labels = r](x): one label at a time on its own bounding box, so memory stays at a few volumes. To
+larger voxels, labels are read at the new centers: averaging would smooth the surfaces, which SVR measures. What a
+coarser map has lost for good, the finest roughness, is given back on average by `restore_surfaces`.
 """
 
 from dataclasses import replace

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _DPI = 110
 _Z_LIMIT = 3.0
 _INK, _ACCENT, _BAND = "#1b1f24", "#b3261e", "#3b6ea5"
+_SIDES = {"axial": "R on the left", "coronal": "R on the left", "sagittal": "A on the left"}
 _LEADING = (
     "svr_80",
     "svr_79",
@@ -78,7 +79,7 @@ def region_picture(volume: Volume, estimate: "AgeEstimate") -> bytes:
             shown = axes.imshow(lookup[cut], cmap="RdBu_r", vmin=-_Z_LIMIT, vmax=_Z_LIMIT, aspect=_aspect(scan, plane))
             axes.set_xticks([])
             axes.set_yticks([])
-            axes.set_title(f"{plane}, z of {kind}", fontsize=9)
+            axes.set_title(f"{plane} ({_SIDES[plane]}), z of {kind}", fontsize=9)
     figure.colorbar(shown, ax=figure.axes, shrink=0.7, label="z: red larger, blue smaller than the chart")
     return _png(figure)
 

@@ -73,7 +73,8 @@ def _gap(record: Mapping[str, Any]) -> str:
     words = "older" if gap > 0 else "younger"
     return (
         f"Age at scan {record['age_weeks']:.1f} weeks: the brain looks {abs(gap):.1f} weeks {words} than brains "
-        f"of this age are read on average (uncorrected gap {record['gap_weeks']:+.1f}). A gap within the interval is ordinary."
+        f"of this age are read on average (uncorrected gap {record['gap_weeks']:+.1f}). "
+        "A gap within the interval is ordinary."
     )
 
 

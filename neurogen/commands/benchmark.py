@@ -10,6 +10,7 @@ from neurogen.environment import choose_device
 BENCHMARKS = {
     "flair-stroke": ("neurogen.evaluation.flair_stroke", "SLICES.npz", "acute stroke on one FLAIR slice a patient"),
     "planted": ("neurogen.evaluation.planted", "DIR", "lesions planted in kept-apart T1w scans"),
+    "age": ("neurogen.evaluation.age", "TABLE.csv", "brain age of newborns on a feature table"),
     "speed": ("neurogen.evaluation.speed", "SCAN", "seconds and memory of `neurogen detect`"),
 }
 
@@ -25,6 +26,10 @@ def add_parser(subparsers, common: argparse.ArgumentParser) -> None:
         one.add_argument("--seed", type=int, default=0)
         if name == "planted":
             one.add_argument("--cache", type=Path, metavar="DIR", help="where prepared scans are kept, or already lie")
+        if name == "age":
+            choices = "shipped (default), cross-validation, regressors, low-data or importance"
+            one.add_argument("--compare", default="shipped", metavar="WHAT", help=choices)
+            one.add_argument("--train", nargs="+", type=Path, default=(), metavar="CSV", help="tables to fit on")
         one.set_defaults(run=run)
 
 
@@ -38,7 +43,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         seed=args.seed,
         device=choose_device(args.device),
         progress=console.progress,
-        **({"cache": args.cache} if args.benchmark == "planted" else {}),
+        **{name: getattr(args, name) for name in ("cache", "compare", "train") if hasattr(args, name)},
     )
     console.event(rows=dict(table.rows))
     console.say(table.text())
