@@ -10,13 +10,14 @@ import torch
 from builders import GEOMETRIES, phantom, world_of
 
 from neurogen.anomaly import DetectionSettings, detect, detection
-from neurogen.anomaly.anomaly_map import HealthyError, published_map, smooth_within
+from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard, published_map, smooth_within
 from neurogen.anomaly.codec import PixelCodec
 from neurogen.anomaly.contrast_scale import FLAIR, T1W
 from neurogen.anomaly.detector import Detector, ScoreSettings, to_slabs
 from neurogen.errors import Cancelled, InputRefused, UsageError
 from neurogen.networks.velocity_unet import build
 from neurogen.preprocess.grid import GRID_SHAPE, from_slices, to_slices
+from neurogen.training.choose_standard import choose_standard
 from neurogen.volumes import Volume
 
 LESION_RAS = np.array([24.0, -20.0, 18.0])
@@ -144,24 +145,23 @@ def slices():
 
 def test_one_slice_at_a_time_equals_a_batch(detector, slices):
     image, brain = slices
-    together, _ = detector.slice_deviation(image, brain, "t1w", ScoreSettings(batch_size=3))
-    alone, _ = detector.slice_deviation(image, brain, "t1w", ScoreSettings(batch_size=1))
+    together = detector.slice_maps(image, brain, "t1w", ScoreSettings(batch_size=3)).flow
+    alone = detector.slice_maps(image, brain, "t1w", ScoreSettings(batch_size=1)).flow
     np.testing.assert_allclose(together, alone, atol=1e-4)
     assert np.abs(together).max() > 1e-3
 
 
 def test_with_flips_a_mirrored_slice_gives_the_mirrored_deviation(detector, slices):
     image, brain = slices
-    here, _ = detector.slice_deviation(image, brain, "t1w", ScoreSettings())
-    mirrored, _ = detector.slice_deviation(image[..., ::-1].copy(), brain[..., ::-1].copy(), "t1w", ScoreSettings())
+    here = detector.slice_maps(image, brain, "t1w", ScoreSettings()).flow
+    mirrored = detector.slice_maps(image[..., ::-1].copy(), brain[..., ::-1].copy(), "t1w", ScoreSettings()).flow
     np.testing.assert_allclose(mirrored[..., ::-1], here, atol=1e-4)
 
 
 def test_a_network_that_moves_nothing_finds_nothing(slices):
     still = build(channels=1, contrasts=2, widths=(8, 16), blocks=1, fold=2, context=2, attention_heads=2).eval()
     detector = Detector(still, PixelCodec(), {"t1w": T1W}, CONTEXTS, {})
-    deviation, _ = detector.slice_deviation(*slices, "t1w", ScoreSettings())
-    np.testing.assert_allclose(deviation, 0, atol=1e-6)
+    np.testing.assert_allclose(detector.slice_maps(*slices, "t1w", ScoreSettings()).flow, 0, atol=1e-6)
 
 
 def test_slabs_are_means_over_brain_only():
@@ -200,6 +200,33 @@ def test_healthy_error_makes_healthy_deviations_standard():
     standard = error.standardize(1.0 + spread * rng.standard_normal((400, 30, 30)))
     assert abs(standard.mean()) < 0.1
     assert standard.std() == pytest.approx(1.0, abs=0.15)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_the_score_mixes_flow_and_place(weight):
+    brain = np.ones((4, 5), bool)
+    brain[0] = False
+    flow = HealthyError(np.full((4, 5), 0.1), np.full((4, 5), 0.4), floor=0.1, sigma_cells=1.0)
+    place = HealthyError(np.full((4, 5), 2.0), np.full((4, 5), 0.9), floor=0.1, sigma_cells=1.0)
+    maps = CellMaps(np.full((4, 5), 0.6), np.full((4, 5), 5.0), brain)  # one and three healthy deviations
+    score = HealthyStandard(flow, place, weight).score(maps)
+    np.testing.assert_allclose(score[brain], (1 - weight) * 1.0 + weight * 3.0, rtol=1e-6)
+    assert (score[~brain] == 0).all()
+
+
+def test_the_standard_that_finds_planted_lesions_is_chosen():
+    """Lesions that only the image shows call for the place term, those that only the flow shows for the flow."""
+    rng = np.random.default_rng(6)
+    brain = np.ones((30, 24, 24), bool)
+    noise = [rng.standard_normal((3, 30, 24, 24)) for _ in range(2)]
+    healthy = CellMaps(noise[0][0], noise[0][1], brain)
+    truth = np.zeros(brain.shape, bool)
+    truth[:, 8:14, 8:14] = True
+    only_flow = CellMaps(noise[1][0] + 4 * truth, noise[1][1], brain)
+    only_image = CellMaps(noise[1][0], noise[1][1] + 4 * truth, brain)
+    assert choose_standard(healthy, only_flow, truth)[0].place_weight < 0.5
+    chosen, tried = choose_standard(healthy, only_image, truth)
+    assert chosen.place_weight > 0.5 and tried["place weight 1"] > tried["place weight 0"]
 
 
 def test_the_published_map_is_equation_5_10_clipped_and_smoothed():

@@ -20,7 +20,7 @@ LAYERS = (
         "training.recipe_",
         "training.planted_validation",
         "training.export_",
-        "training.choose_error",
+        "training.choose_standard",
         "training.healthy_context",
     ),
     ("evaluation",),

@@ -85,8 +85,8 @@ def test_the_latent_path_trains_and_scores(cache, store):
     detector = load_detector(model)
     assert detector.codec.factor == 4
     image, brain = volume_of(SliceCache.load(cache), "s2")
-    deviation, cells, _ = detector.volume_deviation(image, brain, "t1w", ScoreSettings())
-    assert deviation.shape == (80, 96, 80) and np.isfinite(deviation).all()
+    maps, _ = detector.volume_maps(image, brain, "t1w", ScoreSettings())
+    assert maps.flow.shape == (80, 96, 80) and np.isfinite(maps.flow).all()
 
 
 def test_the_same_generator_draws_the_same_pairs(cache):

@@ -62,3 +62,47 @@ class HealthyError:
     def standardize(self, deviation: np.ndarray) -> np.ndarray:
         """Signed score in healthy standard deviations; 0 is what a healthy brain shows there."""
         return (deviation - self.mean) / (self.deviation + self.floor)
+
+
+@dataclass(frozen=True, eq=False)
+class CellMaps:
+    """What is measured on the 2 mm cells of scans (N, K, h, w) or slices (N, h, w), or of one of them.
+
+    flow : how much brighter than its pseudo-healthy reconstruction the scan is (eq. 5.10, signed)
+    image : the standardized scan itself
+    brain : bool
+    """
+
+    flow: np.ndarray
+    image: np.ndarray
+    brain: np.ndarray
+
+    def smoothed(self, sigma: tuple[float, ...]) -> "CellMaps":
+        """Both maps smoothed within the brain; one sigma an axis."""
+        flow, image = (smooth_within(values, self.brain, sigma) for values in (self.flow, self.image))
+        return CellMaps(flow, image, self.brain)
+
+
+@dataclass(frozen=True, eq=False)
+class HealthyStandard:
+    """Turns cell maps into the score: healthy standard deviations of two terms, mixed.
+
+    score = (1 - w) z_flow + w z_place. z_flow asks how far the flow moved the scan, z_place how far the scan is from
+    healthy brains at the same place of the template. The flow sees texture and context, the place term what a small
+    network still overlooks. w = 0 is REFLECT's own map; w is chosen on planted lesions.
+    """
+
+    flow: HealthyError
+    place: HealthyError
+    place_weight: float
+
+    @property
+    def sigma_cells(self) -> float:
+        return self.flow.sigma_cells
+
+    def score(self, maps: CellMaps) -> np.ndarray:
+        """Signed score of smoothed maps; 0 outside the brain."""
+        mixed = (1 - self.place_weight) * self.flow.standardize(maps.flow)
+        if self.place_weight:
+            mixed = mixed + self.place_weight * self.place.standardize(maps.image)
+        return np.where(maps.brain, mixed, 0).astype(np.float32)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurogen.anomaly.anomaly_map import HealthyError, published_map, smooth_within
+from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard, published_map
 from neurogen.anomaly.codec import AutoencoderCodec, Codec, PixelCodec
 from neurogen.anomaly.contrast_scale import ContrastScale
 from neurogen.anomaly.reflect import RectifiedFlow
@@ -55,7 +55,7 @@ class Detector:
         codec: Codec,
         contrasts: dict[str, ContrastScale],
         contexts: dict[str, Tensor],
-        healthy: dict[str, HealthyError],
+        healthy: dict[str, HealthyStandard],
         *,
         device: str | torch.device = "cpu",
     ):
@@ -102,7 +102,7 @@ class Detector:
             corrected = code + 0.5 * ((corrected - code) + (flow(mirrored) - mirrored).flip(-1))
         return code, corrected
 
-    def deviation(self, standardized: np.ndarray, brain: np.ndarray, correction: SliceCorrection) -> np.ndarray:
+    def deviation(self, standardized: np.ndarray, correction: SliceCorrection) -> np.ndarray:
         """(N, h, w) signed: how much brighter than pseudo-healthy each cell of 2 mm is (eq. 5.10, pixel and latent).
 
         In pixel space both terms of eq. 5.10 are the same. In a latent space the latent term has no sign of its own
@@ -116,7 +116,7 @@ class Detector:
         latent = latent.repeat(repeat, 1).repeat(repeat, 2)
         return 0.5 * pixel + 0.5 * np.sign(pixel) * latent
 
-    def slice_deviation(
+    def slice_maps(
         self,
         slices: np.ndarray,
         brain: np.ndarray,
@@ -124,35 +124,36 @@ class Detector:
         settings: ScoreSettings,
         *,
         slabs: np.ndarray | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Smoothed deviation (N, h, w) of single slices (N, 192, 160) of levels `slabs`, and their brain cells."""
+    ) -> CellMaps:
+        """Smoothed cell maps (N, h, w) of single slices (N, 192, 160) of levels `slabs`."""
         standardized = self.contrasts[contrast].standardize(slices, brain)
         correction = self.correct_slices(standardized, contrast, settings, slabs=slabs)
-        cells = _pooled(brain.astype(np.float32)) >= 0.5
-        deviation = self.deviation(standardized, brain, correction)
+        maps = CellMaps(
+            self.deviation(standardized, correction), _pooled(standardized), _pooled(brain.astype(np.float32)) >= 0.5
+        )
         sigma = self._sigma(contrast, settings)
-        return smooth_within(deviation, cells, (0, sigma, sigma)), cells
+        return maps.smoothed((0, sigma, sigma))
 
-    def volume_deviation(
+    def volume_maps(
         self,
         image: np.ndarray,
         brain: np.ndarray,
         contrast: str,
         settings: ScoreSettings,
         progress: Progress = silent,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of a prepared volume: smoothed deviation (80, 96, 80), its brain cells, and the flow's change of the image
-        (80, 192, 160) in standardized units (pseudo-healthy minus input)."""
+    ) -> tuple[CellMaps, np.ndarray]:
+        """Of a prepared volume: smoothed cell maps (80, 96, 80), and the flow's change of the image (80, 192, 160) in
+        standardized units (pseudo-healthy minus input)."""
         slabs, inside = to_slabs(image, brain)
         standardized = self.contrasts[contrast].standardize(slabs, inside)
         change = np.zeros_like(standardized)
-        deviation = np.zeros((len(slabs), *[n // SLAB for n in slabs.shape[1:]]), np.float32)
+        flow = np.zeros((len(slabs), *[n // SLAB for n in slabs.shape[1:]]), np.float32)
         filled = np.flatnonzero(inside.any((1, 2)))
         correction = self.correct_slices(standardized[filled], contrast, settings, slabs=filled, progress=progress)
         change[filled] = correction.restored - standardized[filled]
-        deviation[filled] = self.deviation(standardized[filled], inside[filled], correction)
-        cells = _pooled(inside.astype(np.float32)) >= 0.5
-        return smooth_within(deviation, cells, (self._sigma(contrast, settings),) * 3), cells, change
+        flow[filled] = self.deviation(standardized[filled], correction)
+        maps = CellMaps(flow, _pooled(standardized), _pooled(inside.astype(np.float32)) >= 0.5)
+        return maps.smoothed((self._sigma(contrast, settings),) * 3), change
 
     def _sigma(self, contrast: str, settings: ScoreSettings) -> float:
         if settings.sigma_cells is not None:
@@ -196,17 +197,24 @@ def load_detector(model: Model, *, device: str = "cpu", store: ModelStore | None
         name: ContrastScale.from_manifest(model.manifest["contrast_scales"], name)
         for name in model.manifest["contrast_scales"]
     }
-    healthy = {
-        name: HealthyError(
-            tensors[f"{name}_mean"].float().numpy(),
-            tensors[f"{name}_deviation"].float().numpy(),
-            **model.manifest["healthy_error"][name],
-        )
-        for name in contrasts
-    }
+    healthy = {name: _standard(tensors, name, model.manifest["healthy_standard"][name]) for name in contrasts}
     codec = _codec(model, device, store or ModelStore())
     contexts = {name: model.tensors("context")[name].float() for name in contrasts}
     return Detector(load_network(model, device), codec, contrasts, contexts, healthy, device=device)
+
+
+def _standard(tensors: dict[str, Tensor], name: str, chosen: dict[str, float]) -> HealthyStandard:
+    """The healthy statistics of one contrast, from the model's tensors and manifest."""
+    terms = [
+        HealthyError(
+            tensors[f"{name}_{term}_mean"].float().numpy(),
+            tensors[f"{name}_{term}_deviation"].float().numpy(),
+            chosen[f"{term}_floor"],
+            chosen["sigma_cells"],
+        )
+        for term in ("flow", "place")
+    ]
+    return HealthyStandard(*terms, chosen["place_weight"])
 
 
 def _codec(model: Model, device: str, store: ModelStore) -> Codec:

@@ -27,9 +27,8 @@ def score_slices(
 ) -> np.ndarray:
     """Signed score (N, 192, 160) of single slices of the level that the model's healthy statistics describe."""
     detector = _cached_detector(model, device)
-    deviation, cells = detector.slice_deviation(slices, brain, contrast, settings)
-    score = np.where(cells, detector.healthy[contrast].standardize(deviation), 0)
-    return np.stack([enlarge(s) for s in score]) * brain
+    maps = detector.slice_maps(slices, brain, contrast, settings)
+    return np.stack([enlarge(s) for s in detector.healthy[contrast].score(maps)]) * brain
 
 
 def score_volume(
@@ -44,8 +43,8 @@ def score_volume(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of a prepared scan (160, 192, 160): signed score, and the pseudo-healthy image on the same grid."""
     detector = _cached_detector(model, device)
-    deviation, cells, change = detector.volume_deviation(image, brain, contrast, settings, progress)
-    score = np.where(cells, detector.healthy[contrast].standardize(deviation), 0).astype(np.float32)
+    maps, change = detector.volume_maps(image, brain, contrast, settings, progress)
+    score = detector.healthy[contrast].score(maps)
     change = zoom(change * detector.contrasts[contrast].deviation, (2, 1, 1), order=1, grid_mode=True, mode="nearest")
     pseudo_healthy = np.clip(image + from_slices(change), 0, None) * brain
     return from_slices(enlarge(score)) * brain, pseudo_healthy.astype(np.float32)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurogen.anomaly.anomaly_map import HealthyError, smooth_within
+from neurogen.anomaly.anomaly_map import CellMaps, HealthyStandard
 from neurogen.anomaly.calibration import (
     healthy_quantiles,
     slice_threshold,
@@ -26,7 +26,7 @@ from neurogen.evaluation.methods import crop_from_grid
 from neurogen.evaluation.references import HealthyStatistics, ReferenceIntensity, ReferenceZscore
 from neurogen.models import write_model
 from neurogen.training.cache import SliceCache
-from neurogen.training.choose_error import Deviations, choose_error
+from neurogen.training.choose_standard import choose_standard
 from neurogen.training.healthy_context import volume_of
 from neurogen.training.planted_validation import plant_in_slices, plant_in_volumes
 
@@ -49,10 +49,7 @@ def export_reflect(task: "ReflectTask", folder: Path, record: dict) -> None:
     for name, scale in task.scales.items():
         fit = fit_slices if scale.benchmark_only else fit_volumes
         detector.healthy[name], calibration[name] = fit(task.cache, detector, name)
-        extra |= {
-            f"{name}_mean": torch.from_numpy(detector.healthy[name].mean),
-            f"{name}_deviation": torch.from_numpy(detector.healthy[name].deviation),
-        }
+        extra |= _tensors(name, detector.healthy[name])
         if scale.benchmark_only:
             tensors, calibration[name]["reference_thresholds"] = fit_references(task.cache, name)
             extra |= tensors
@@ -64,46 +61,47 @@ def export_reflect(task: "ReflectTask", folder: Path, record: dict) -> None:
     )
 
 
-def fit_volumes(cache: SliceCache, detector: Detector, contrast: str) -> tuple[HealthyError, dict]:
-    """Healthy error of training scans and the operating point of the calibration scans."""
+def fit_volumes(cache: SliceCache, detector: Detector, contrast: str) -> tuple[HealthyStandard, dict]:
+    """Healthy statistics of training scans and the operating point of the calibration scans."""
     train = np.unique(cache.subject[cache.where(split="train", contrast=contrast)])
     spread = train[np.unique(np.linspace(0, len(train) - 1, HEALTHY_SCANS).round().astype(int))]
-    healthy = _deviations(detector, contrast, [volume_of(cache, s) for s in spread])
+    healthy = _volume_maps(detector, contrast, [volume_of(cache, s) for s in spread])
     scans = np.unique(cache.subject[cache.where(split="calibrate", contrast=contrast)])
     calibration = [volume_of(cache, s) for s in scans]
     planted, truth = plant_in_volumes(calibration)
-    error, choice = choose_error(healthy, _deviations(detector, contrast, planted), truth)
-    found = _deviations(detector, contrast, calibration)
-    scores = [_score(error, d, b) for d, b in zip(found.raw, found.brain, strict=True)]
-    threshold = volume_threshold(scores, CELL_ML)
-    return error, {
+    standard, tried = choose_standard(healthy, _volume_maps(detector, contrast, planted), truth)
+    found = _volume_maps(detector, contrast, calibration).smoothed((0,) + (standard.sigma_cells,) * 3)
+    scores = standard.score(found)
+    threshold = volume_threshold(list(scores), CELL_ML)
+    return standard, {
         "threshold": round(threshold, 3),
         "sentence": volume_sentence(threshold, len(scans)),
-        "healthy_quantiles": healthy_quantiles(scores, list(found.brain)),
+        "healthy_quantiles": healthy_quantiles(list(scores), list(found.brain)),
         "scans": len(scans),
         "ids": [str(s) for s in scans],
-        "chosen_by_planted_lesions": choice,
+        "average_precision_of_planted_lesions": tried,
     }
 
 
-def fit_slices(cache: SliceCache, detector: Detector, contrast: str) -> tuple[HealthyError, dict]:
+def fit_slices(cache: SliceCache, detector: Detector, contrast: str) -> tuple[HealthyStandard, dict]:
     """The same for single slices of one level: the bright score that 1 % of healthy brain pixels exceed."""
     raw = ScoreSettings(sigma_cells=0.0)
-    healthy = Deviations(*detector.slice_deviation(*pictures_of(cache, contrast, "train"), contrast, raw))
+    healthy = detector.slice_maps(*pictures_of(cache, contrast, "train"), contrast, raw)
     planted = plant_in_slices(cache, contrast, PLANTED_SLICES, kinds=BRIGHT_KINDS)
-    marked = Deviations(*detector.slice_deviation(planted.images, planted.brain, contrast, raw, slabs=planted.slabs))
-    error, choice = choose_error(healthy, marked, planted.lesion_cells, bright_only=True)
+    marked = detector.slice_maps(planted.images, planted.brain, contrast, raw, slabs=planted.slabs)
+    standard, tried = choose_standard(healthy, marked, planted.lesion_cells, bright_only=True)
     images, brain = pictures_of(cache, contrast, "calibrate")
-    deviation, cells = detector.slice_deviation(images, brain, contrast, raw)
-    score = np.stack([_score(error, d, b) for d, b in zip(deviation, cells, strict=True)])
+    sigma = standard.sigma_cells
+    found = detector.slice_maps(images, brain, contrast, raw).smoothed((0, sigma, sigma))
+    score = standard.score(found)
     threshold = slice_threshold(np.stack([enlarge(s) for s in score]), brain)
-    return error, {
+    return standard, {
         "threshold": round(threshold, 3),
         "sentence": f"Marked is what exceeds {threshold:.2f} healthy standard deviations: 1 % of the brain pixels of "
         f"{len(images)} stroke-free slices do (bright direction).",
-        "healthy_quantiles": healthy_quantiles(list(score), list(cells)),
+        "healthy_quantiles": healthy_quantiles(list(score), list(found.brain)),
         "scans": len(images),
-        "chosen_by_planted_lesions": choice,
+        "average_precision_of_planted_lesions": tried,
     }
 
 
@@ -129,16 +127,19 @@ def pictures_of(cache: SliceCache, contrast: str, split: str) -> tuple[np.ndarra
     return images, images > 0
 
 
-def _deviations(detector: Detector, contrast: str, scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> Deviations:
-    """Unsmoothed deviations of prepared scans (image, brain)."""
+def _volume_maps(detector: Detector, contrast: str, scans: Sequence[tuple[np.ndarray, np.ndarray]]) -> CellMaps:
+    """Unsmoothed maps (N, 80, 96, 80) of prepared scans (image, brain)."""
     raw = ScoreSettings(sigma_cells=0.0)
-    found = [detector.volume_deviation(image, brain, contrast, raw)[:2] for image, brain in scans]
-    return Deviations(*(np.stack(part) for part in zip(*found, strict=True)))
+    found = [detector.volume_maps(image, brain, contrast, raw)[0] for image, brain in scans]
+    return CellMaps(*(np.stack([getattr(maps, name) for maps in found]) for name in ("flow", "image", "brain")))
 
 
-def _score(error: HealthyError, deviation: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    smooth = smooth_within(deviation, brain, (error.sigma_cells,) * deviation.ndim)
-    return np.where(brain, error.standardize(smooth), 0)
+def _tensors(name: str, standard: HealthyStandard) -> dict[str, Tensor]:
+    return {
+        f"{name}_{term}_{part}": torch.from_numpy(getattr(getattr(standard, term), part))
+        for term in ("flow", "place")
+        for part in ("mean", "deviation")
+    }
 
 
 def _manifest(task: "ReflectTask", detector: Detector, calibration: dict, record: dict) -> dict:
@@ -160,8 +161,14 @@ def _manifest(task: "ReflectTask", detector: Detector, calibration: dict, record
         "network": task.network_description(),
         "codec": codec,
         "contrast_scales": {name: scale.to_manifest() for name, scale in task.scales.items()},
-        "healthy_error": {
-            name: {"floor": error.floor, "sigma_cells": error.sigma_cells} for name, error in detector.healthy.items()
+        "healthy_standard": {
+            name: {
+                "sigma_cells": standard.sigma_cells,
+                "flow_floor": standard.flow.floor,
+                "place_floor": standard.place.floor,
+                "place_weight": standard.place_weight,
+            }
+            for name, standard in detector.healthy.items()
         },
         "training": record,
         "calibration": calibration,
@@ -184,6 +191,8 @@ def _notes(task: "ReflectTask") -> list[str]:
         "Textures pasted in training are procedural; they stand in for the photographs of textures (DTD) of the paper.",
         "Beside the slice, the network sees mean and deviation of healthy slices at the same place (ours).",
         "The flow works in pixels of 2 mm." if isinstance(task.codec, PixelCodec) else "The flow works in latents.",
-        f"The healthy error is that of {HEALTHY_SCANS} training scans; smoothing and floor were chosen on lesions "
-        "planted in the calibration scans, the operating points on the calibration scans themselves.",
+        "The score mixes two terms in healthy standard deviations: how far the flow moved the scan, and how far the "
+        "scan is from healthy brains at the same place (place weight 0 is REFLECT's own map, 1 a plain z-score).",
+        f"Healthy statistics are those of {HEALTHY_SCANS} training scans. Smoothing, floors and the weight of the "
+        "place term were chosen on lesions planted in the calibration scans, operating points on these scans as such.",
     ]

@@ -43,8 +43,9 @@ class PlantedSlices:
         error: root mean square deviation of the healthy slices, in standardized units."""
         from sklearn.metrics import average_precision_score
 
-        deviation, cells = detector.slice_deviation(self.images, self.brain, self.contrast, settings, slabs=self.slabs)
-        healthy, _ = detector.slice_deviation(self.healthy, self.brain, self.contrast, settings, slabs=self.slabs)
+        marked = detector.slice_maps(self.images, self.brain, self.contrast, settings, slabs=self.slabs)
+        deviation, cells = marked.flow, marked.brain
+        healthy = detector.slice_maps(self.healthy, self.brain, self.contrast, settings, slabs=self.slabs).flow
         spread = np.sqrt(gaussian_filter((healthy**2).mean(0), 3.0)) + 0.05  # of the method itself, by place
         truth = self.lesion_cells
         score = deviation / spread
