@@ -12,6 +12,7 @@ from neurogen.errors import InputRefused
 from neurogen.volumes import Volume, load_volume
 
 VOXEL_ML = 0.000125
+ASEG = np.array([0, 2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 24, 26, 28, 41, 42, 43, 46, 47, 49, 50, 51])
 
 
 def blobs(shape=(60, 66, 54), seed=0) -> np.ndarray:
@@ -119,7 +120,7 @@ def test_the_head_is_accepted(pattern):
         (lambda a: (a > 0).astype(np.uint8), "mask"),
         (lambda a: a % 9 + 1, "tissue map"),
         (lambda a: a + 1000 * (a > 0), "another scheme"),
-        (lambda a: np.where(a > 60, 2 + a % 45, a % 60), "FreeSurfer"),
+        (lambda a: ASEG[a % len(ASEG)], "FreeSurfer"),
         (lambda a: np.where(a == 48, 0, a), r"48 \(corpus callosum\)"),
         (lambda a: a.astype(np.int16) - 5, "negative"),
         (lambda a: a[::3, ::3, ::3], "ml"),

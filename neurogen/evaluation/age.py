@@ -2,9 +2,10 @@
 
 Protocol of "shipped": every row of the table is predicted by the shipped model; subjects that trained it stand apart.
 "cross-validation": the shipped recipe against the published one, 10 x 10 folds grouped by subject, the same folds.
+"importance": permutation importance on held-out folds. Both join --train, where given, to the table.
 "regressors": the regressors of the published table 6.4, with and without selection of the 100 features that correlate
-best, fitted on --train and tested on the table; the other comparisons join --train to the table. "low-data": the published recipe and ours fitted on 10, 20, 40, 60 and
-100 scans of --train (table 6.3). "importance": permutation importance on held-out folds.
+best, fitted on --train and tested on the table. "low-data": the published recipe and ours fitted on 10, 20, 40, 60 and
+100 scans of --train (table 6.3).
 """
 
 from collections.abc import Callable, Mapping, Sequence
