@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from neurogen.brain_age.growth import STRATA
 from neurogen.commands.detect import Job, plan, scan_name
 from neurogen.console import Console, explain
 from neurogen.errors import Cancelled, InputRefused, NeuroGenError, SomeFailed, UsageError
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 RECORD = "age.json"
 SUMMARY = "brain_age.tsv"
-STRATA = ("all", "term", "preterm", "female", "male")
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
