@@ -11,10 +11,11 @@ from test_age_regression import synthetic
 from test_region_features import as_head, blobs
 
 from neurogen import cli
+from neurogen.brain_age import growth
 from neurogen.brain_age.age_model import load_age_model
 from neurogen.brain_age.estimate import AgeSettings, estimate_age
 from neurogen.brain_age.regions import FEATURE_NAMES
-from neurogen.commands import age_charts
+from neurogen.commands import age_charts, brain_age
 from neurogen.errors import UsageError
 from neurogen.evaluation.age import cross_validation_table, low_data_table, scores
 from neurogen.models import ModelStore
@@ -93,6 +94,10 @@ def test_wrong_ages_are_wrong_usage(scan, tmp_path):
     assert cli.main(["brain-age", str(scan), "--age", "4", "--out", str(tmp_path / "out")]) == 2
     assert cli.main(["brain-age", str(tmp_path), "--age", "40", "--out", str(tmp_path / "out")]) == 2
     assert cli.main(["brain-age", str(scan), "--model", "absent", "--out", str(tmp_path / "out")]) == 4
+
+
+def test_the_command_offers_the_charts_there_are():
+    assert brain_age.STRATA == growth.STRATA
 
 
 def test_flipped_files_read_the_same_age(head, model):

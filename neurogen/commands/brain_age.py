@@ -5,7 +5,6 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neurogen.brain_age.growth import STRATA
 from neurogen.commands.detect import Job, plan, scan_name
 from neurogen.console import Console, explain
 from neurogen.errors import Cancelled, InputRefused, NeuroGenError, SomeFailed, UsageError
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 RECORD = "age.json"
 SUMMARY = "brain_age.tsv"
+# Those of neurogen.brain_age.growth, written out: the command line starts without numpy.
+STRATA = ("all", "term", "preterm", "female", "male")
 _ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 
 
