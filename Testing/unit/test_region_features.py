@@ -120,6 +120,7 @@ def test_the_head_is_accepted(pattern):
         (lambda a: (a > 0).astype(np.uint8), "mask"),
         (lambda a: a % 9 + 1, "tissue map"),
         (lambda a: a + 1000 * (a > 0), "another scheme"),
+        (lambda a: np.arange(a.size).reshape(a.shape) % 256, "image"),
         (lambda a: ASEG[a % len(ASEG)], "FreeSurfer"),
         (lambda a: np.where(a == 48, 0, a), r"48 \(corpus callosum\)"),
         (lambda a: a.astype(np.int16) - 5, "negative"),
@@ -131,6 +132,11 @@ def test_wrong_label_maps_are_refused(pattern, spoil, reason):
     head = as_head(pattern)
     with pytest.raises(InputRefused, match=reason):
         check_labels(Volume(spoil(head.array), head.affine))
+
+
+def test_the_scheme_is_named_before_the_spacing(pattern):
+    with pytest.raises(InputRefused, match="FreeSurfer"):
+        check_labels(Volume(ASEG[pattern % len(ASEG)], np.eye(4)))
 
 
 @pytest.mark.parametrize("spacing", [2.0, 0.9])

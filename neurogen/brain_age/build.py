@@ -84,9 +84,8 @@ def manifest_of(table: FeatureTable, measured: Measured, calibration: Calibratio
         "id": DEFAULT_MODEL,
         "version": "1.0.0",
         "task": TASK,
-        "method": "mean of four Bayesian ridge regressions on selected relational volumes and surface-to-volume "
-        "ratios, their left/right means and differences, and their squares",
-        "contrasts": ["Draw-EM label map of a T2w scan"],
+        "method": "mean of four Bayesian ridge regressions on RV and SVR of 86 regions",
+        "contrasts": ["Draw-EM label map"],
         "age_range": [round(float(table.age_weeks.min()), 1), round(float(table.age_weeks.max()), 1)],
         "age_unit": "postmenstrual weeks",
         "spacing_mm": 0.5,

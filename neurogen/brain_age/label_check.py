@@ -13,6 +13,8 @@ LARGEST_MM = 0.8
 """The largest spacing that is resampled; above it SVR no longer holds what 0.5 mm showed."""
 PLAUSIBLE_ML = (60.0, 900.0)
 """Brain with cerebrospinal fluid: fetal averages have 120 ml at 23 and 510 ml at 38 weeks, adults above 1100 ml."""
+FEWEST_REGIONS = 57
+"""With fewer of the 86 regions a map is taken for one of another scheme, not for an incomplete one."""
 _ROUNDING_MM = 0.005
 _SCHEME = "the Draw-EM scheme with 87 regions (labels 1-83 and 85-87; 84 may be there)"
 _FREESURFER_PAIRS = ({2, 3, 41, 42}, {3, 17, 42, 53}, {10, 49, 11, 50})
@@ -22,9 +24,11 @@ def check_labels(volume: Volume) -> None:
     """Raise InputRefused unless the volume is a Draw-EM label map of a newborn's head at a usable spacing."""
     if volume.array.dtype.kind not in "iub":
         raise InputRefused(f"A label map of whole numbers is needed, in {_SCHEME}, but this is an image.")
-    _check_spacing(volume.spacing_mm)
     present = np.flatnonzero(np.bincount(volume.array.ravel())) if volume.array.min() >= 0 else np.unique(volume.array)
-    _check_scheme({int(label) for label in present} - {0})
+    found = {int(label) for label in present} - {0}
+    _check_scheme(found)
+    _check_spacing(volume.spacing_mm)
+    _check_complete(found)
     _check_size(volume)
 
 
@@ -46,9 +50,12 @@ def _check_scheme(present: set[int]) -> None:
     if not present:
         raise InputRefused(f"The label map is empty: every voxel is 0. {_needed()}")
     wrong = sorted(label for label in present if not 0 < label <= LAST_LABEL)
-    missing = [int(label) for label in LABELS if label not in present]
-    if wrong or len(missing) > len(LABELS) // 3:
+    if wrong or len(present.intersection(LABELS.tolist())) < FEWEST_REGIONS:
         raise InputRefused(f"{_guess(present)} {_needed()}")
+
+
+def _check_complete(present: set[int]) -> None:
+    missing = [int(label) for label in LABELS if label not in present]
     if missing:
         names = ", ".join(f"{label} ({region_of(label).name})" for label in missing[:5])
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
@@ -65,6 +72,8 @@ def _guess(present: set[int]) -> str:
         return f"The label map holds negative labels (down to {min(present)})."
     if len(present) == 1:
         return f"The label map holds one label ({highest}): it is a mask."
+    if len(present) > max(150, 0.5 * highest):
+        return f"The file holds {len(present)} different whole numbers: it is an image, not a label map."
     if highest <= 10:
         return f"The label map holds {len(present)} labels up to {highest}: it is a tissue map."
     if any(pair <= present for pair in _FREESURFER_PAIRS) and len(present & set(LABELS.tolist())) < 60:

@@ -89,7 +89,7 @@ def _facts(model: Model) -> dict[str, str]:
         "version": manifest["version"],
         "task": manifest["task"],
         "method": manifest["method"],
-        "for": f"{', '.join(manifest['contrasts'])}, {low:g}-{high:g} years",
+        "for": f"{', '.join(manifest['contrasts'])}, {low:g}-{high:g} {manifest.get('age_unit', 'years')}",
         "from": "shipped" if model.shipped else "installed",
     }
 
