@@ -10,7 +10,7 @@ from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard
 SIGMAS_CELLS = (1.0, 1.5, 2.0)
 FLOW_FLOORS = (0.02, 0.05, 0.2)
 PLACE_FLOORS = (0.1, 0.3)
-PLACE_WEIGHTS = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
+PLACE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 0.9, 1.0)
 
 
 def choose_standard(
