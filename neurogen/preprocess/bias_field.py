@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurogen.preprocess.itk_threads import one_itk_thread
 from neurogen.volumes import Volume
 
 
@@ -29,11 +30,11 @@ def correct_bias_field(volume: Volume, brain: np.ndarray, settings: BiasFieldSet
         max(1, min(int(round(settings.working_spacing_mm / s)), n // 8))
         for s, n in zip(volume.spacing_mm, volume.shape)
     ]
-    corrector = sitk.N4BiasFieldCorrectionImageFilter()
-    corrector.SetNumberOfThreads(1)  # more threads change the order of summation, and with it the result
-    corrector.SetMaximumNumberOfIterations(list(settings.iterations))
-    corrector.SetConvergenceThreshold(settings.convergence)
-    corrector.Execute(sitk.Shrink(image, factor), sitk.Shrink(mask, factor))
+    with one_itk_thread():
+        corrector = sitk.N4BiasFieldCorrectionImageFilter()
+        corrector.SetMaximumNumberOfIterations(list(settings.iterations))
+        corrector.SetConvergenceThreshold(settings.convergence)
+        corrector.Execute(sitk.Shrink(image, factor), sitk.Shrink(mask, factor))
     log_field = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image)).transpose(2, 1, 0)
     corrected = volume.array / np.exp(log_field - log_field[brain].mean())
     corrected *= volume.array[brain].mean() / max(corrected[brain].mean(), 1e-12)

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from neurogen.errors import InputRefused
+from neurogen.preprocess.itk_threads import one_itk_thread
 from neurogen.preprocess.template import template_t1
 from neurogen.progress import Progress, silent
 from neurogen.volumes import Volume, resample_to
@@ -48,8 +49,9 @@ def register_to_template(
     Raises InputRefused when no start leads to a plausible overlay.
     """
     masked = Volume(np.where(brain, scan.array, 0).astype(np.float32), scan.affine)
-    pose = _best_rigid_start(masked, settings, progress)
-    pose = _refine(masked, pose, settings, progress)
+    with one_itk_thread():
+        pose = _best_rigid_start(masked, settings, progress)
+        pose = _refine(masked, pose, settings, progress)
     registration = _measure(masked, pose)
     _refuse_if_failed(registration, settings)
     return registration
@@ -109,7 +111,6 @@ def _descend(fixed, moving, start, settings: RegistrationSettings, *, iterations
 
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(numberOfHistogramBins=32)
-    method.SetNumberOfThreads(1)  # more threads change the order of summation, and with it the result
     if sampling < 1:
         method.SetMetricSamplingStrategy(method.RANDOM)
         method.SetMetricSamplingPercentage(sampling, settings.seed)
