@@ -58,7 +58,7 @@ def healthy_quantiles(scores: Sequence[np.ndarray], brains: Sequence[np.ndarray]
 def volume_sentence(threshold: float, scans: int) -> str:
     """The operating point of a volume in words."""
     return (
-        f"Marked is what deviates by more than {threshold:.2f} healthy standard deviations from the pseudo-healthy "
-        f"brain. At this threshold at least 19 of 20 healthy calibration scans ({scans} were used) show at most "
+        f"Marked is what deviates by more than {threshold:.2f} standard deviations of healthy brains. "
+        f"At this threshold at least 19 of 20 healthy calibration scans ({scans} were used) show at most "
         f"{TOLERATED_ML:g} ml of findings of {MINIMUM_ML:g} ml or more."
     )

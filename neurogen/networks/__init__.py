@@ -1,2 +1,1 @@
 """Thin factories over MONAI, and the whitelist through which a manifest names them."""
-"""Thin factories over MONAI networks."""
