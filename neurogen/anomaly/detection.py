@@ -12,9 +12,9 @@ from neurogen.environment import choose_device
 from neurogen.errors import OutOfMemory, UsageError
 from neurogen.models import Model, ModelStore
 from neurogen.preprocess.contrast import check_suitable
-from neurogen.preprocess.prepare import PreparationSettings, PreparedScan, prepare, to_native
+from neurogen.preprocess.prepare import PreparationSettings, PreparedScan, find_brain, prepare, to_native
 from neurogen.progress import Progress, portion, silent
-from neurogen.volumes import Volume, check_mask
+from neurogen.volumes import Volume
 
 CONTRAST = "t1w"
 
@@ -83,9 +83,9 @@ def detect(
     clock = _Clock()
     with _MemoryErrorsNamed():
         progress("brain mask", 0.0)
-        brain = find_brain(volume, mask, device)
+        brain = find_brain(volume, mask, device=device)
         clock.lap("brain mask")
-        warnings = check_suitable(volume, brain.array > 0, volume.facts, model.manifest)
+        warnings = check_suitable(volume, brain.array, volume.facts, model.manifest)
         preparation = PreparationSettings(bias_correction=settings.bias_correction, registered=settings.registered)
         prepared = prepare(volume, preparation, mask=brain, progress=portion(progress, 0.1, 0.6))
         warnings += prepared.warnings
@@ -103,15 +103,6 @@ def refuse_unfit_model(model: Model) -> None:
         raise UsageError(f"The model {model.id!r} is for {model.manifest['task']}; choose an anomaly model.")
     if CONTRAST not in model.manifest["calibration"]:
         raise UsageError(f"The model {model.id!r} has no operating point for T1w volumes. Choose another model.")
-
-
-def find_brain(volume: Volume, mask: Volume | None, device: str) -> Volume:
-    """The given mask, checked, or the brain-mask network's, on the scan's grid."""
-    if mask is not None:
-        return Volume(check_mask(mask, volume), volume.affine)
-    from neurogen.preprocess.brain_mask import predict_brain_mask
-
-    return Volume(predict_brain_mask(volume, device=device), volume.affine)
 
 
 def _score(

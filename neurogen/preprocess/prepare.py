@@ -61,7 +61,8 @@ def prepare(
 
     mask : the brain on the volume's grid; without it the mask network is used
     """
-    brain = check_mask(mask, volume) if mask is not None else _network_mask(volume, device, progress)
+    progress("brain mask", 0.0)
+    brain = find_brain(volume, mask, device=device).array
     progress("bias field", 0.15)
     corrected = correct_bias_field(volume, brain, settings.bias_field) if settings.bias_correction else volume
     progress("registration", 0.4)
@@ -69,6 +70,15 @@ def prepare(
     prepared = to_grid(volume, corrected, brain, registration, settings)
     progress("resampling", 1.0)
     return prepared
+
+
+def find_brain(volume: Volume, mask: Volume | None = None, *, device: str = "cpu") -> Volume:
+    """The given mask, checked, or the brain-mask network's: boolean, on the scan's grid. Raises InputRefused."""
+    if mask is not None:
+        return Volume(check_mask(mask, volume), volume.affine)
+    from neurogen.preprocess.brain_mask import predict_brain_mask
+
+    return Volume(predict_brain_mask(volume, device=device), volume.affine)
 
 
 def to_grid(
@@ -115,13 +125,6 @@ def to_native(array: np.ndarray, prepared: PreparedScan, *, order: int = 1) -> V
     on_grid = Volume(array, GRID_AFFINE)
     home = np.linalg.inv(prepared.scan_from_grid)
     return resample_to(on_grid, prepared.native.shape, prepared.native.affine, order=order, transform=home)
-
-
-def _network_mask(volume: Volume, device: str, progress: Progress) -> np.ndarray:
-    from neurogen.preprocess.brain_mask import predict_brain_mask
-
-    progress("brain mask", 0.0)
-    return predict_brain_mask(volume, device=device)
 
 
 def _registration(
