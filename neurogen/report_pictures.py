@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neurogen.volumes import Volume, reorient_to_ras, voxel_volume_ml
+from neurogen.affines import voxel_volume_ml
+from neurogen.volumes import Volume, reorient_to_ras
 
 if TYPE_CHECKING:
     from matplotlib.colors import ListedColormap

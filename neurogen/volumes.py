@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from neurogen.affines import spacing_mm
 from neurogen.dicom import read_folder
 from neurogen.errors import InputRefused
 from neurogen.readers import ACCEPTED_FORMATS, Scan, describe_shape, read_itk, read_nifti, refuse_unreadable
@@ -52,16 +53,6 @@ class Volume:
         if array.shape != self.shape:
             raise ValueError(f"An array of shape {array.shape} does not fit a grid of {self.shape}.")
         return replace(self, array=array)
-
-
-def spacing_mm(affine: np.ndarray) -> tuple[float, float, float]:
-    """Voxel size along I, J, K."""
-    return tuple(float(size) for size in np.linalg.norm(affine[:3, :3], axis=0))
-
-
-def voxel_volume_ml(affine: np.ndarray) -> float:
-    """|det| of the voxel axes, in milliliters (1 ml = 1000 mm^3)."""
-    return float(abs(np.linalg.det(affine[:3, :3]))) / 1000.0
 
 
 def load_volume(path: str | Path, *, as_labels: bool = False, allow_single_slice: bool = False) -> Volume:

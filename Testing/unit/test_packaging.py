@@ -25,6 +25,7 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-
 # A part may import those on its right; `synth`, `evaluation` and the files at the top serve several.
 LOWEST = (
     "errors",
+    "affines",
     "progress",
     "resources",
     "manifest",

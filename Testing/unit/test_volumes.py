@@ -9,7 +9,8 @@ import pytest
 import SimpleITK as sitk
 from builders import GEOMETRIES, affine_of, phantom, write_dicom_series
 
-from neurogen.volumes import Volume, load_volume, save_volume, voxel_volume_ml
+from neurogen.affines import voxel_volume_ml
+from neurogen.volumes import Volume, load_volume, save_volume
 
 SHAPE = (12, 14, 10)
 OBLIQUE = affine_of(SHAPE, (1.0, 1.5, 3.0), axes="LAS", tilt_degrees=(10, 20, -15), center=(4, -7, 12))

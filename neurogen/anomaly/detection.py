@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neurogen.anomaly.calibration import OperatingPoint
-from neurogen.anomaly.lesions import DIRECTIONS, Lesion, cut_lesions
+from neurogen.anomaly.lesions import Lesion, cut_lesions
+from neurogen.anomaly.settings import DetectionSettings
 from neurogen.environment import choose_device
 from neurogen.errors import OutOfMemory, UsageError
 from neurogen.models import Model, ModelStore
@@ -17,30 +18,6 @@ from neurogen.progress import Progress, portion, silent
 from neurogen.volumes import Volume
 
 CONTRAST = "t1w"
-
-
-@dataclass(frozen=True)
-class DetectionSettings:
-    """How to detect. Every default is a choice of ours unless it names its origin."""
-
-    model: str = "adult-reflect"
-    steps: int = 1  # Euler steps; one as in section 5.3.3
-    direction: str = "both"  # "both" | "bright" | "dark"
-    threshold: float | None = None  # healthy standard deviations; None = the model's operating point
-    registered: bool = False  # the scan already lies in MNI152 space
-    bias_correction: bool = True
-    device: str = "auto"  # "auto" | "cpu" | "cuda"
-    seed: int = 0  # nothing in REFLECT is drawn at random; kept for methods that draw
-    batch_size: int = 16
-    minimum_lesion_ml: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.direction not in DIRECTIONS:
-            raise UsageError(f"Direction {self.direction!r} is unknown. Choose one of {', '.join(DIRECTIONS)}.")
-        if self.steps < 1 or self.batch_size < 1:
-            raise UsageError("steps and batch_size must be at least 1.")
-        if self.threshold is not None and not self.threshold > 0:
-            raise UsageError(f"The threshold is {self.threshold}, but a positive score is needed.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +130,7 @@ def assemble(
             "model": model.id,
             "model_version": model.manifest["version"],
             "model_sha256": model.sha256,
+            "template_from_scan": np.linalg.inv(prepared.scan_from_grid).tolist(),  # RAS mm, to cut lesions again
         },
         warnings=warnings,
         seconds=seconds(),

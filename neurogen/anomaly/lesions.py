@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from neurogen.volumes import voxel_volume_ml
+from neurogen.affines import voxel_volume_ml
 
 DIRECTIONS = ("both", "bright", "dark")
 MIDLINE_MM = 3.0

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurogen.affines import voxel_volume_ml
 from neurogen.brain_age.age_model import AgeModel
 from neurogen.brain_age.calibration import age_warnings
 from neurogen.brain_age.distance import UNUSUAL_PERCENTILE
@@ -14,7 +15,7 @@ from neurogen.brain_age.regions import region_of
 from neurogen.brain_age.resampling import resample_labels, restore_surfaces
 from neurogen.errors import UsageError
 from neurogen.progress import Progress, silent
-from neurogen.volumes import Volume, voxel_volume_ml
+from neurogen.volumes import Volume
 
 POSSIBLE_WEEKS = (20.0, 60.0)
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from neurogen.affines import voxel_volume_ml
 from neurogen.brain_age.regions import LABELS, LAST_LABEL, region_of
 from neurogen.errors import InputRefused
-from neurogen.volumes import Volume, voxel_volume_ml
+from neurogen.volumes import Volume
 
 PUBLISHED_SPACING_MM = 0.5
 AS_IS_MM = (0.45, 0.55)

@@ -90,7 +90,7 @@ def answer(detection: "Detection", truth: "Volume") -> Answer:
     """Compare the marked regions with the planted lesion, both on the scan's grid."""
     import numpy as np
 
-    from neurogen.volumes import voxel_volume_ml
+    from neurogen.affines import voxel_volume_ml
 
     labels, lesion = detection.lesions.array, truth.array > 0
     touching = np.isin(labels, np.setdiff1d(labels[lesion], [0]))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurogen.affines import spacing_mm
 from neurogen.preprocess.grid import GRID_AFFINE
 from neurogen.synth.evaluation_set import PlantedSpec, plant
-from neurogen.volumes import spacing_mm
 
 GAP_MM = 12  # between the boxes around what two lesions change
 _GAP_VOXELS = int(GAP_MM / min(spacing_mm(GRID_AFFINE)))

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import neurogen
+from neurogen.affines import voxel_volume_ml
 from neurogen.errors import ModelUnavailable
 from neurogen.evaluation import metrics
 from neurogen.evaluation.bootstrap import LEVEL, RESAMPLES, interval, patient_weights
@@ -36,7 +37,6 @@ from neurogen.preprocess.grid import GRID_AFFINE
 from neurogen.progress import Progress, portion, silent
 from neurogen.synth.evaluation_set import EVALUATION_SEED, planted_set
 from neurogen.synth.lesions import KINDS
-from neurogen.volumes import voxel_volume_ml
 
 POOLED_STRIDE = 5
 VOXEL_ML = voxel_volume_ml(GRID_AFFINE)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from neurogen.affines import voxel_volume_ml
 from neurogen.errors import InputRefused
-from neurogen.volumes import Volume, resample_to, voxel_volume_ml
+from neurogen.volumes import Volume, resample_to
 
 if TYPE_CHECKING:
     import torch

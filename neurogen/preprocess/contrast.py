@@ -30,9 +30,10 @@ import numpy as np
 from scipy import ndimage
 from scipy.cluster.vq import kmeans
 
+from neurogen.affines import voxel_volume_ml
 from neurogen.errors import InputRefused
 from neurogen.preprocess.header import FLAIR, POST_CONTRAST, T1W, T2W, UNKNOWN, age_years, told_contrast
-from neurogen.volumes import Volume, reorient_to_ras, resample_to, voxel_volume_ml
+from neurogen.volumes import Volume, reorient_to_ras, resample_to
 
 GRID_MM = 2.0
 INSIDE_MM = 4.0  # voxels deeper than this: the rim of the mask differs between masks
