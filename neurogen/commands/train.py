@@ -15,6 +15,7 @@ RECIPES = {
     "autoencoder": "neurogen.training.recipe_autoencoder",
     "reflect": "neurogen.training.recipe_reflect",
     "brain-mask": "neurogen.training.recipe_brain_mask",
+    "regions": "neurogen.training.recipe_regions",
 }
 # Options of this command that are settings of the same name; their defaults live in the settings.
 OPTIONS = ("steps", "minutes", "batch_size", "learning_rate", "seed", "threads")

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 FACTORIES = {
     "autoencoder_kl": "neurogen.networks.autoencoder",
     "velocity_unet": "neurogen.networks.velocity_unet",
+    "masked_unet": "neurogen.networks.masked_unet",
     "brain_mask_unet": "neurogen.networks.brain_mask_unet",
+    "region_unet": "neurogen.networks.region_unet",
+    "coupling_flow": "neurogen.networks.coupling_flow",
+    "harmonizer_unet": "neurogen.networks.harmonizer_unet",
 }
 
 # Generous bounds: far above any network of ours, far below what would exhaust a machine.
