@@ -99,3 +99,17 @@ def test_quantiles_are_of_the_magnitude_inside_the_brain():
     score = np.concatenate([np.full(500, -3.0), np.full(500, 1.0), np.full(1000, 99.0)])
     brain = np.arange(2000) < 1000
     assert healthy_quantiles([score], [brain])["0.999"] == 3.0
+
+
+def test_a_wide_empty_margin_changes_no_lesion(score):
+    margin = np.pad(score, 7)
+    shifted = AFFINE.copy()
+    shifted[:3, 3] -= 7 * 2.0
+    tight, wide = cut_lesions(score, AFFINE, 3.0), cut_lesions(margin, shifted, 3.0)
+    assert wide.lesions == tight.lesions
+    assert (wide.labels[7:-7, 7:-7, 7:-7] == tight.labels).all()
+
+
+def test_where_nothing_deviates_there_is_no_lesion(score):
+    cut = cut_lesions(score, AFFINE, 100.0)
+    assert cut.lesions == () and not cut.labels.any()
