@@ -1,0 +1,154 @@
+"""Showing results: overlay of an anomaly map, its legend, three volumes side by side, and where to look."""
+
+from collections.abc import Callable
+
+import slicer
+
+from NeuroGenLib.heat import applyHeat, heatColorTable
+from NeuroGenLib.hierarchy import addToFolder, folderOf
+from NeuroGenLib.layouts import (
+    SIDE_BY_SIDE_VIEWS,
+    compositeNodes,
+    fitSlices,
+    jumpTo,
+    linkSlices,
+    sideBySideLayout,
+    standardLayout,
+)
+
+__all__ = [
+    "fitSlices",
+    "flashSegment",
+    "heatColorTable",
+    "hideLegend",
+    "hideOverlay",
+    "jumpTo",
+    "linkSlices",
+    "setOverlayOpacity",
+    "showLegend",
+    "showOverlay",
+    "showSideBySide",
+    "sideBySideLayout",
+    "standardLayout",
+]
+
+FLASHES = 3
+FLASH_MS = 160
+
+
+def showOverlay(
+    background,
+    foreground,
+    opacity: float = 0.7,
+    threshold: float = 0.0,
+    *,
+    signed: bool = True,
+    views: tuple[str, ...] | None = None,
+) -> None:
+    """Show an anomaly map over a volume; scores below `threshold` (healthy standard deviations) are transparent.
+
+    Either volume may be None. The map gets a color table of its own, which lies in its result folder.
+    """
+    if foreground is not None:
+        table = applyHeat(foreground, threshold=threshold, signed=signed)
+        folder = folderOf(foreground)
+        if folder:
+            addToFolder(folder, table)
+    isNew = _setLayers(background, foreground, opacity, views)
+    if isNew:
+        fitSlices()
+
+
+def setOverlayOpacity(opacity: float) -> None:
+    """Blend the foreground of all slice views."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        node.SetForegroundOpacity(opacity)
+
+
+def hideOverlay(foreground) -> None:
+    """Take a volume out of the foreground of all slice views."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if node.GetForegroundVolumeID() == foreground.GetID():
+            node.SetForegroundVolumeID(None)
+
+
+def showSideBySide(inputNode, healthyNode, mapNode, opacity: float = 0.7, threshold: float = 0.0) -> bool:
+    """Input, pseudo-healthy and input with the map beside each other, linked; return whether there are views."""
+    if not sideBySideLayout():
+        return False
+    for view, background, foreground in zip(
+        SIDE_BY_SIDE_VIEWS, (inputNode, healthyNode, inputNode), (None, None, mapNode)
+    ):
+        showOverlay(background, foreground, opacity, threshold, views=(view,))
+    linkSlices()
+    return True
+
+
+def showLegend(node, title: str, *, labels: int = 5):
+    """Show what the colors of a volume mean, in every view that shows it; return the legend's display node.
+
+    The views must exist before: a legend made earlier is not drawn. None where there is no color logic.
+    """
+    if node.GetDisplayNode() is None:
+        return None
+    legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+    if legend is None:
+        return None
+    legend.SetTitleText(title)
+    legend.SetNumberOfLabels(labels)
+    legend.SetLabelFormat("%+.0f")
+    legend.SetVisibility(True)
+    return legend
+
+
+def hideLegend(node) -> None:
+    """Hide the legend of a volume, if it has one."""
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
+    if legend is not None:
+        legend.SetVisibility(False)
+
+
+def flashSegment(segmentationNode, segmentId: str) -> None:
+    """Blink one segment three times, without waiting; it ends as it was."""
+    display = segmentationNode.GetDisplayNode()
+    if display is None or segmentationNode.GetSegmentation().GetSegment(segmentId) is None:
+        return
+    if display.GetAttribute("NeuroGen.flashing"):
+        return
+    display.SetAttribute("NeuroGen.flashing", segmentId)
+    fill, outline = display.GetSegmentOpacity2DFill(segmentId), display.GetSegmentOpacity2DOutline(segmentId)
+
+    def step(left: int) -> None:
+        if not slicer.mrmlScene.IsNodePresent(display):
+            return
+        isOn = left % 2 == 1
+        display.SetSegmentOpacity2DFill(segmentId, 1.0 if isOn else fill)
+        display.SetSegmentOpacity2DOutline(segmentId, 1.0 if isOn else outline)
+        if left > 0:
+            _later(FLASH_MS, lambda: step(left - 1))
+        else:
+            display.RemoveAttribute("NeuroGen.flashing")
+
+    step(2 * FLASHES - 1)
+
+
+def _setLayers(background, foreground, opacity: float, views: tuple[str, ...] | None) -> bool:
+    """Set the layers of the views; return whether any background is another than before."""
+    backgroundId = background.GetID() if background is not None else None
+    nodes = compositeNodes(views)
+    before = [node.GetBackgroundVolumeID() for node in nodes]
+    for node in nodes:
+        node.SetBackgroundVolumeID(backgroundId)
+        node.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
+        node.SetForegroundOpacity(opacity)
+    return backgroundId is not None and any(each != backgroundId for each in before)
+
+
+def _later(milliseconds: int, call: Callable[[], None]) -> None:
+    """Call when the time has passed, or at once where no event loop is."""
+    try:
+        import qt
+    except ImportError:
+        call()
+        return
+    qt.QTimer.singleShot(milliseconds, call)

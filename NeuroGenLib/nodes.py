@@ -1,0 +1,36 @@
+"""Between MRML nodes and files, and the folder in the subject hierarchy that holds a result: the functions by name."""
+
+from NeuroGenLib.hierarchy import (
+    addToFolder,
+    folderOf,
+    itemOf,
+    nodesInFolder,
+    readStamp,
+    removeFolder,
+    resultFolder,
+    stamp,
+    subjectHierarchy,
+)
+from NeuroGenLib.segmentations import importSegmentation, newSegmentation, segmentIds, segmentOfLabel, setSegments
+from NeuroGenLib.volume_files import exportVolume, importVolume, isOnGridOf, layOnGridOf
+
+__all__ = [
+    "addToFolder",
+    "exportVolume",
+    "folderOf",
+    "importSegmentation",
+    "importVolume",
+    "isOnGridOf",
+    "itemOf",
+    "layOnGridOf",
+    "newSegmentation",
+    "nodesInFolder",
+    "readStamp",
+    "removeFolder",
+    "resultFolder",
+    "segmentIds",
+    "segmentOfLabel",
+    "setSegments",
+    "stamp",
+    "subjectHierarchy",
+]
