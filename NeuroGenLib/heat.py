@@ -11,7 +11,7 @@ from NeuroGenLib.i18n import tr as _
 
 RANGE = 10.0  # healthy standard deviations at the end of the table
 ENTRIES = 256  # the display pipeline has no more levels
-FAINT, SOLID = 1.0, 4.0  # scores at which a color begins to be seen, and is opaque
+FAINT = 1.0  # scores below are never colored: most of a healthy brain
 # From FAINT to RANGE, evenly: no white at the ends, so that the two hues never meet.
 HOT = ((0.50, 0.00, 0.00), (0.90, 0.15, 0.00), (1.00, 0.55, 0.00), (1.00, 0.85, 0.10), (1.00, 1.00, 0.55))
 COOL = ((0.00, 0.00, 0.50), (0.00, 0.25, 0.90), (0.00, 0.60, 1.00), (0.20, 0.85, 1.00), (0.65, 1.00, 1.00))
@@ -19,13 +19,15 @@ ATTRIBUTE = "NeuroGen.heat"  # of our color tables: "shared", or "own" of one ma
 
 
 def heatColors(scores: np.ndarray, *, threshold: float = 0.0) -> np.ndarray:
-    """RGBA in [0, 1], shape (N, 4), of N scores; transparent where |score| < threshold."""
+    """RGBA in [0, 1], shape (N, 4), of N scores; transparent where |score| < threshold.
+
+    Opacity is 0 or 1: the display of volumes makes every other value 1, and blends by the opacity of the layer.
+    """
     size = np.abs(scores)
     steps = np.linspace(FAINT, RANGE, len(HOT))
     ramps = [np.column_stack([np.interp(size, steps, channel) for channel in zip(*hue)]) for hue in (HOT, COOL)]
     color = np.where(np.asarray(scores)[:, None] >= 0, *ramps)
-    opacity = np.where(size < threshold, 0.0, np.clip((size - FAINT) / (SOLID - FAINT), 0.0, 1.0))
-    return np.column_stack([color, opacity])
+    return np.column_stack([color, size >= max(threshold, FAINT)])
 
 
 def heatColorTable(signed: bool = True):

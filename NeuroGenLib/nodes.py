@@ -8,8 +8,10 @@ from NeuroGenLib.hierarchy import (
     readStamp,
     removeFolder,
     resultFolder,
+    resultFolders,
     stamp,
     subjectHierarchy,
+    watchRemovals,
 )
 from NeuroGenLib.segmentations import importSegmentation, newSegmentation, segmentIds, segmentOfLabel, setSegments
 from NeuroGenLib.volume_files import exportVolume, importVolume, isOnGridOf, layOnGridOf
@@ -28,9 +30,11 @@ __all__ = [
     "readStamp",
     "removeFolder",
     "resultFolder",
+    "resultFolders",
     "segmentIds",
     "segmentOfLabel",
     "setSegments",
     "stamp",
     "subjectHierarchy",
+    "watchRemovals",
 ]
