@@ -1,8 +1,8 @@
-"""A trained REFLECT detector: standardized slices in, pseudo-healthy slices and a signed score out.
+"""A trained detector that corrects slices: standardized slices in, pseudo-healthy slices and a signed score out.
 
-Slices of 1 mm go through the codec, the flow and back. A volume is treated as slabs of 2 mm (the mean of two axial
-slices); a single slice (the FLAIR benchmark) as it is. Left-right flips are averaged: a healthy brain is nearly
-symmetric, the network's noise is not.
+Slices of 1 mm go through the codec, the correction of the method (REFLECT, MAD-AD or DeCo-Diff) and back. A volume is
+treated as slabs of 2 mm (the mean of two axial slices); a single slice (the FLAIR benchmark) as it is. Left-right flips
+are averaged: a healthy brain is nearly symmetric, the network's noise is not.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard, published_map
 from neurogen.anomaly.codec import AutoencoderCodec, Codec, PixelCodec
 from neurogen.anomaly.contrast_scale import ContrastScale
-from neurogen.anomaly.reflect import RectifiedFlow
-from neurogen.errors import ModelUnavailable
+from neurogen.anomaly.correction import Conditions, Corrected, Correction, ReflectCorrection, correction_of
+from neurogen.anomaly.shared_tensors import context_tensors, unpacked
 from neurogen.models import Model, ModelStore
 from neurogen.networks.autoencoder import LatentCodec
 from neurogen.networks.factory import load_network
@@ -27,19 +27,21 @@ SLAB = 2  # slices of 1 mm averaged into one, and pixels along the side of one s
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    steps: int = 1  # Euler steps; one is eq. 5.9
+    steps: int | None = None  # of the correction; None = as the model was calibrated
     flips: bool = True  # average over left-right flips
     batch_size: int = 16
     sigma_cells: float | None = None  # smoothing of the deviation, in cells of 2 mm; None = as the model was calibrated
+    seed: int = 0  # for methods that draw
 
 
 @dataclass(frozen=True, eq=False)
 class SliceCorrection:
-    """What the flow made of N slices, in standardized units of the contrast."""
+    """What the method made of N slices, in standardized units of the contrast."""
 
     restored: np.ndarray  # (N, H, W) pseudo-healthy slices
     code_change: np.ndarray  # (N, C, h, w) code minus corrected code
     factor: int  # pixels along the side of one code cell
+    evidence: np.ndarray | None = None  # (N, C, h, w) signed, scored instead of the difference
 
 
 class Detector:
@@ -57,9 +59,11 @@ class Detector:
         contexts: dict[str, Tensor],
         healthy: dict[str, HealthyStandard],
         *,
+        correction: Correction = ReflectCorrection(),
         device: str | torch.device = "cpu",
     ):
         self.velocity, self.codec, self.contrasts, self.healthy = velocity, codec, contrasts, healthy
+        self.correction = correction
         self.device = torch.device(device)
         self.contexts = {name: context.to(self.device) for name, context in contexts.items()}
 
@@ -72,48 +76,63 @@ class Detector:
         slabs: np.ndarray | None = None,
         progress: Progress = silent,
     ) -> SliceCorrection:
-        """(N, 192, 160) standardized slices -> the flow's correction of each. slabs: (N,) their levels, see `to_slabs`;
+        """(N, 192, 160) standardized slices -> the correction of each. slabs: (N,) their levels, see `to_slabs`;
         None where the contrast has one level only."""
         slabs = np.zeros(len(standardized), int) if slabs is None else slabs
-        restored, change = [], []
+        restored, change, evidence = [], [], []
         for start in range(0, len(standardized), settings.batch_size):
             part = slice(start, start + settings.batch_size)
             batch = torch.from_numpy(standardized[part])[:, None].to(self.device)
-            code, corrected = self._correct(batch, contrast, torch.from_numpy(slabs[part]), settings)
-            restored.append(self.codec.restore(batch, code, corrected, self.contrasts[contrast])[:, 0].cpu().numpy())
-            change.append((code - corrected).cpu().numpy())
+            code, healed = self._correct(batch, contrast, torch.from_numpy(slabs[part]), settings)
+            restored.append(self.codec.restore(batch, code, healed.code, self.contrasts[contrast])[:, 0].cpu().numpy())
+            change.append((code - healed.code).cpu().numpy())
+            if healed.evidence is not None:
+                evidence.append(healed.evidence.cpu().numpy())
             progress("network", min(1.0, (start + settings.batch_size) / len(standardized)))
-        return SliceCorrection(np.concatenate(restored), np.concatenate(change), self.codec.factor)
+        return SliceCorrection(
+            np.concatenate(restored),
+            np.concatenate(change),
+            self.codec.factor,
+            np.concatenate(evidence) if evidence else None,
+        )
 
     @torch.no_grad()
-    def _correct(self, batch: Tensor, contrast: str, slabs: Tensor, settings: ScoreSettings) -> tuple[Tensor, Tensor]:
+    def _correct(
+        self, batch: Tensor, contrast: str, slabs: Tensor, settings: ScoreSettings
+    ) -> tuple[Tensor, Corrected]:
         """Code and corrected code of a batch. The flipped slices are encoded anew, since a latent does not flip; the
         context serves both, since it was averaged over both sides."""
         scale, context = self.contrasts[contrast], self.contexts[contrast][slabs]
         index = torch.full((len(batch),), scale.index, dtype=torch.long, device=self.device)
+        conditions = Conditions(index, context, slabs)
+        steps = settings.steps or self.correction.steps
 
-        def flow(code: Tensor) -> Tensor:
-            return RectifiedFlow.correct(lambda y, t: self.velocity(y, t, index, context), code, steps=settings.steps)
+        def heal(code: Tensor) -> Corrected:
+            return self.correction(self.velocity, code, conditions, steps=steps, seed=settings.seed)
 
         code = self.codec.encode(batch, scale)
-        corrected = flow(code)
+        healed = heal(code)
         if settings.flips:
             mirrored = self.codec.encode(batch.flip(-1), scale)
-            corrected = code + 0.5 * ((corrected - code) + (flow(mirrored) - mirrored).flip(-1))
-        return code, corrected
+            healed = healed.averaged(heal(mirrored), code, mirrored)
+        return code, healed
 
     def deviation(self, standardized: np.ndarray, correction: SliceCorrection) -> np.ndarray:
         """(N, h, w) signed: how much brighter than pseudo-healthy each cell of 2 mm is (eq. 5.10, pixel and latent).
 
         In pixel space both terms of eq. 5.10 are the same. In a latent space the latent term has no sign of its own
-        and takes the pixel term's.
+        and takes the pixel term's; `combine` of the method says how the two make one (eq. 4.15, table 4.4).
         """
+        if correction.evidence is not None:
+            return _repeated(correction.evidence.mean(1), correction.factor // SLAB)
         pixel = _pooled(standardized - correction.restored)
-        if isinstance(self.codec, PixelCodec):
+        if isinstance(self.codec, PixelCodec) or self.correction.combine == "pixel":
             return pixel
-        latent = np.abs(correction.code_change).mean(1)
-        repeat = correction.factor // SLAB
-        latent = latent.repeat(repeat, 1).repeat(repeat, 2)
+        latent = _repeated(np.abs(correction.code_change).mean(1), correction.factor // SLAB)
+        if self.correction.combine == "latent":
+            return np.sign(pixel) * latent
+        if self.correction.combine == "geometric":
+            return np.sign(pixel) * np.sqrt(np.abs(pixel) * latent)
         return 0.5 * pixel + 0.5 * np.sign(pixel) * latent
 
     def slice_maps(
@@ -185,22 +204,31 @@ def _pooled(slices: np.ndarray) -> np.ndarray:
     return slices.reshape(n, h // SLAB, SLAB, w // SLAB, SLAB).mean((2, 4))
 
 
+def _repeated(cells: np.ndarray, times: int) -> np.ndarray:
+    """(N, h, w) -> (N, times h, times w)."""
+    return cells.repeat(times, 1).repeat(times, 2)
+
+
 def load_detector(model: Model, *, device: str = "cpu", store: ModelStore | None = None) -> Detector:
     """The detector that a model folder describes. Raises ModelUnavailable when a part is missing or corrupt."""
-    if model.manifest.get("method") not in ("reflect", "reflect-2"):
-        raise ModelUnavailable(
-            f"The model {model.id!r} is no anomaly detector that this version knows (method "
-            f"{model.manifest.get('method')!r}). Choose one of `neurogen models list`."
-        )
+    store = store or ModelStore()
+    correction = correction_of(
+        str(model.manifest.get("method")), model.manifest.get("correction", {}), model_id=model.id
+    )
     tensors = model.tensors("healthy")
     contrasts = {
         name: ContrastScale.from_manifest(model.manifest["contrast_scales"], name)
         for name in model.manifest["contrast_scales"]
     }
-    healthy = {name: _standard(tensors, name, model.manifest["healthy_standard"][name]) for name in contrasts}
-    codec = _codec(model, device, store or ModelStore())
-    contexts = {name: model.tensors("context")[name].float() for name in contrasts}
-    return Detector(load_network(model, device), codec, contrasts, contexts, healthy, device=device)
+    contexts = {name: context.float() for name, context in context_tensors(model, store).items() if name in contrasts}
+    healthy = {
+        name: _standard(unpacked(tensors, contexts[name]), name, model.manifest["healthy_standard"][name])
+        for name in contrasts
+    }
+    codec = _codec(model, device, store)
+    return Detector(
+        load_network(model, device), codec, contrasts, contexts, healthy, correction=correction, device=device
+    )
 
 
 def _standard(tensors: dict[str, Tensor], name: str, chosen: dict[str, float]) -> HealthyStandard:

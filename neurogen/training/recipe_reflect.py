@@ -14,53 +14,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurogen.anomaly.codec import Codec, PixelCodec
-from neurogen.anomaly.contrast_scale import FLAIR, T1W, ContrastScale
 from neurogen.anomaly.corruption import CorruptionSettings, draw_corruption
-from neurogen.anomaly.detector import Detector, autoencoder_codec, load_detector
+from neurogen.anomaly.detector import Detector, load_detector
 from neurogen.anomaly.reflect import RectifiedFlow, reflow_target
 from neurogen.anomaly.textures import texture_bank
-from neurogen.errors import InputRefused, UsageError
 from neurogen.models import ModelStore
 from neurogen.networks.factory import build
 from neurogen.progress import Progress, portion, silent
-from neurogen.training.augment import AugmentSettings, augment
 from neurogen.training.cache import SliceCache
 from neurogen.training.dataset import data_facts, open_slices
-from neurogen.training.healthy_context import healthy_context, slab_of
-from neurogen.training.loop import FitResult, LoopSettings, fit
-from neurogen.training.planted_validation import plant_in_slices
-
-SCALES: dict[str, ContrastScale] = {"t1w": T1W, "flair": FLAIR}
+from neurogen.training.loop import FitResult, fit
+from neurogen.training.slice_task import HealthyBatch, SliceSettings, SliceTask
 
 
 @dataclass(frozen=True)
-class ReflectSettings:
+class ReflectSettings(SliceSettings):
     """What is trained, and on what."""
 
     model_id: str = "my-reflect"
-    autoencoder: str | None = None  # id of an autoencoder model; None = pixels of 2 mm
     teacher: str | None = None  # id of a REFLECT model whose paths 2-REFLECT learns
     teacher_steps: int = 5  # published implementation
-    widths: tuple[int, ...] = (32, 64, 96)
-    blocks: int = 2
-    shares: dict[str, float] = field(default_factory=lambda: {"t1w": 0.6, "flair": 0.4})  # of a batch
     start_share: float = 0.7  # of the times drawn at t = 0, where a one-step correction starts; ours
     textures: int = 256
     corruption: CorruptionSettings = field(default_factory=CorruptionSettings)
-    augmentation: AugmentSettings = field(default_factory=AugmentSettings)
-    validation_slices: int = 40  # per contrast
-    loop: LoopSettings = field(
-        default_factory=lambda: LoopSettings(
-            steps=6000,
-            batch_size=16,
-            learning_rate=1e-3,
-            warmup_steps=100,
-            weight_decay=1e-2,
-            validate_every=250,
-            ema_decay=0.998,
-        )
-    )
 
 
 def run(
@@ -72,35 +48,20 @@ def run(
     return fit(task, settings.loop, out, resume=resume, progress=portion(progress, 0.1, 1.0))
 
 
-class ReflectTask:
+class ReflectTask(SliceTask):
     """Batches, loss, validation and export of the flow; see `neurogen.training.loop.Task`."""
 
+    settings: ReflectSettings
+
     def __init__(self, cache: SliceCache, settings: ReflectSettings, *, facts: dict, store: ModelStore | None = None):
-        self.cache, self.settings, self.facts = cache, settings, facts
-        self.store = store or ModelStore()
-        self.scales = _scales(cache)
-        self.codec: Codec = (
-            PixelCodec() if settings.autoencoder is None else (autoencoder_codec(self.store.get(settings.autoencoder)))
-        )
+        super().__init__(cache, settings, facts=facts, store=store)
         self.teacher = None if settings.teacher is None else load_detector(self.store.get(settings.teacher)).velocity
-        self.contexts = {name: healthy_context(cache, name, s, self.codec) for name, s in self.scales.items()}
         self.network = self._build()
-        self._train = {name: cache.where(split="train", contrast=name) for name in self.scales}
         self._textures = texture_bank(settings.textures, (96, 80), np.random.default_rng(settings.loop.seed))
-        self._planted = {name: plant_in_slices(cache, name, settings.validation_slices) for name in self.scales}
 
     def network_description(self) -> dict:
         """The network as a manifest describes it."""
-        fold = 2 if self.settings.autoencoder is None else 1
-        arguments = {
-            "channels": self.codec.channels,
-            "contrasts": 1 + max(s.index for s in self.scales.values()),
-            "widths": list(self.settings.widths),
-            "blocks": self.settings.blocks,
-            "fold": fold,
-            "context": 2 * self.codec.channels,
-        }
-        return {"factory": "velocity_unet", "arguments": arguments}
+        return {"factory": "velocity_unet", "arguments": self.network_arguments()}
 
     def training_loss(self, step: int, generator: torch.Generator) -> Tensor:
         """Eq. 5.8 (or 5.5 with a teacher) on one freshly corrupted batch."""
@@ -118,61 +79,23 @@ class ReflectTask:
 
     def draw_pairs(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Corrupted codes, healthy codes (B, C, H, W), contrast indices (B,) and contexts of a random batch."""
-        rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
-        names = _draw_contrasts(count, self.settings.shares, list(self.scales), rng)
-        parts = [self._pairs_of(name, names.count(name), rng, generator) for name in self.scales if name in names]
+        parts = [
+            (self._corrupt(batch, rng), batch.code, batch.contrast, batch.context)
+            for batch, rng in self.healthy_batches(count, generator)
+        ]
         corrupted, healthy, contrast, context = (torch.cat(part) for part in zip(*parts, strict=True))
         return corrupted, healthy, contrast, context
 
-    def _pairs_of(
-        self, name: str, count: int, rng: np.random.Generator, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        scale, chosen = self.scales[name], self._train[name][rng.integers(0, len(self._train[name]), count)]
-        slices, brain = self._slabs(chosen, scale)
-        in_pixels = isinstance(self.codec, PixelCodec)
-        if in_pixels:  # varied as coarse as the flow sees them: a quarter of the work
-            slices, brain = self.codec.encode(slices, scale), self.codec.encode(brain, scale)
-        background = torch.full((count, 1, 1, 1), scale.background)
-        pixel_mm = float(self.codec.factor) if in_pixels else 1.0
-        slices, brain = augment(slices, brain, background, pixel_mm, self.settings.augmentation, generator)
-        slices = torch.where(brain > 0, slices.clamp(scale.background, scale.top), background)
-        code = slices if in_pixels else self.codec.encode(slices, scale)
-        corrupted = self._corrupt(code, brain, scale, rng)
-        context = self.contexts[name][slab_of(self.cache, chosen, scale)]
-        return corrupted, code, torch.full((count,), scale.index), context
-
-    def _slabs(self, chosen: np.ndarray, scale: ContrastScale) -> tuple[Tensor, Tensor]:
-        """Standardized slabs and brains (B, 1, 192, 160): the mean of a slice and the next one of the same scan."""
-        following = np.minimum(chosen + 1, len(self.cache) - 1)
-        paired = (self.cache.subject[following] == self.cache.subject[chosen]) & (
-            self.cache.level[following] == self.cache.level[chosen] + 1
-        )
-        following = np.where(paired, following, chosen)
-        pair = np.stack([self.cache.images[chosen], self.cache.images[following]]).astype(np.float32) / 255
-        inside = (pair > 0).sum(0)
-        slab = pair.sum(0) / np.maximum(inside, 1)
-        standardized = scale.standardize(slab, inside > 0)
-        return torch.from_numpy(standardized)[:, None], torch.from_numpy((inside > 0).astype(np.float32))[:, None]
-
-    def _corrupt(self, code: Tensor, brain: Tensor, scale: ContrastScale, rng: np.random.Generator) -> Tensor:
-        cells = torch.nn.functional.adaptive_avg_pool2d(brain, code.shape[-2:])[:, 0].numpy() >= 0.5
-        corrupted = np.empty(code.shape, np.float32)
-        for k, healthy in enumerate(code.numpy()):
+    def _corrupt(self, batch: HealthyBatch, rng: np.random.Generator) -> Tensor:
+        corrupted = np.empty(batch.code.shape, np.float32)
+        for k, healthy in enumerate(batch.code.numpy()):
             corruption = draw_corruption(
-                cells[k], len(healthy), float(self.codec.factor), self._textures, self.settings.corruption, rng
+                batch.brain[k], len(healthy), float(self.codec.factor), self._textures, self.settings.corruption, rng
             )
             corrupted[k] = corruption.apply(healthy)
-        if isinstance(self.codec, PixelCodec):  # intensities outside the scale do not exist
-            corrupted = np.clip(corrupted, scale.background, scale.top)
+        if self.in_pixels:  # intensities outside the scale do not exist
+            corrupted = np.clip(corrupted, batch.scale.background, batch.scale.top)
         return torch.from_numpy(corrupted)
-
-    def validate(self) -> dict[str, float]:
-        """Average precision of planted lesions, per contrast and their mean (`score`), and the flow's healthy error."""
-        measures: dict[str, float] = {}
-        detector = self.detector()
-        for name, planted in self._planted.items():
-            measures |= {f"{key}_{name}": value for key, value in planted.measure(detector).items()}
-        return {"score": float(np.mean([measures[f"ap_{name}"] for name in self._planted])), **measures}
 
     def detector(self) -> Detector:
         """The network as it is now, behind the detector's interface (without healthy statistics)."""
@@ -193,18 +116,3 @@ class ReflectTask:
         if self.teacher is not None:
             network.load_state_dict(self.teacher.state_dict())  # 2-REFLECT starts from 1-REFLECT
         return network
-
-
-def _scales(cache: SliceCache) -> dict[str, ContrastScale]:
-    present = [str(name) for name in np.unique(cache.contrast)]
-    unknown = [name for name in present if name not in SCALES]
-    if unknown:
-        raise InputRefused(f"No intensity scale is known for {', '.join(unknown)}. Train on {', '.join(SCALES)} scans.")
-    return {name: SCALES[name] for name in SCALES if name in present}
-
-
-def _draw_contrasts(count: int, shares: dict[str, float], present: list[str], rng: np.random.Generator) -> list[str]:
-    weight = np.array([shares.get(name, 0.0) for name in present])
-    if weight.sum() <= 0:
-        raise UsageError(f"The shares {shares} leave nothing to draw from {present}. Give each contrast a share.")
-    return [present[k] for k in rng.choice(len(present), count, p=weight / weight.sum())]
