@@ -65,6 +65,11 @@ def result_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(part, ignore_errors=True)
 
 
+def discard_part(folder: Path) -> None:
+    """Remove the hidden folder that a process left which was killed while it filled `folder`."""
+    shutil.rmtree(folder.with_name(f".{folder.name}.part"), ignore_errors=True)
+
+
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Indented JSON; arrays and paths become lists and text, NaN becomes null."""
     path.write_text(json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

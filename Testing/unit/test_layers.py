@@ -14,7 +14,7 @@ FILES = sorted(CORE.rglob("*.py"))
 # From the top down; a file may import from its own layer and from those below. What is not named is the ground:
 # volumes, models, progress, errors and what they are made of.
 LAYERS = (
-    ("__main__", "cli", "commands", "detection_files", "report", "report_pictures"),
+    ("__main__", "cli", "commands", "batch", "detection_files", "report", "report_pictures"),
     # A recipe puts a method and the loop together and ships the references' statistics, so it stands above all three.
     (
         "training.recipe_",

@@ -36,7 +36,7 @@ LOWEST = (
     "volumes",
     "models",
 )
-FRONT = ("cli", "console", "commands", "report", "report_pictures", "detection_files", "outputs")
+FRONT = ("cli", "console", "commands", "batch", "report", "report_pictures", "detection_files", "outputs")
 
 
 def imports_of(path: Path) -> set[str]:
