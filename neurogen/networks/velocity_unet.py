@@ -3,7 +3,9 @@
 Hand-written because MONAI's DiffusionModelUNet knows sinusoidal integer time only, and REFLECT feeds raw t in [0, 1]
 through a perceptron (REFLECT: Rectified Flows for Efficient Brain Anomaly Correction Transport, arXiv:2508.02889).
 Time and contrast scale and shift the features of every residual block. What healthy brains look like at the same place
-of the template comes in as further channels (`context`; ours). Pixels are first folded into channels (`fold`), since
+of the template comes in as further channels (`context`; ours), and so does the slice seen in a mirror (`mirror`; ours):
+on the template's grid the other side of the brain then lies on the same spot, and what is on one side only stands out.
+Pixels are first folded into channels (`fold`), since
 full-resolution layers cost most and see least.
 """
 
@@ -52,7 +54,7 @@ class SelfAttention(nn.Module):
 class VelocityUNet(nn.Module):
     """v(z, t, contrast, context): (B, C, H, W), (B,), (B,), (B, context, H, W) -> (B, C, H, W).
 
-    H and W are multiples of fold * 2**(levels - 1).
+    H and W are multiples of fold * 2**(levels - 1). `mirror` is for codes that a flip of the image flips: pixels.
     """
 
     def __init__(
@@ -64,14 +66,15 @@ class VelocityUNet(nn.Module):
         blocks: int = 2,
         fold: int = 1,
         context: int = 0,
+        mirror: bool = False,
         attention_heads: int = 4,
     ):
         super().__init__()
         condition = 4 * widths[0]
-        self.fold = fold
+        self.fold, self.mirror = fold, mirror
         self.time = nn.Sequential(nn.Linear(1, condition), nn.SiLU(), nn.Linear(condition, condition))
         self.contrast = nn.Embedding(contrasts, condition)
-        self.enter = nn.Conv2d((channels + context) * fold**2, widths[0], 3, padding=1)
+        self.enter = nn.Conv2d((channels * (1 + mirror) + context) * fold**2, widths[0], 3, padding=1)
         self.down, self.shrink, skips = nn.ModuleList(), nn.ModuleList(), [widths[0]]
         width = widths[0]
         for level, wider in enumerate(widths):
@@ -96,8 +99,10 @@ class VelocityUNet(nn.Module):
 
     def forward(self, z: Tensor, t: Tensor, contrast: Tensor, context: Tensor | None = None) -> Tensor:
         condition = functional.silu(self.time(t[:, None].to(z.dtype)) + self.contrast(contrast))
-        seen = z if context is None else torch.cat([z, context.to(z.dtype)], dim=1)
-        x = self.enter(functional.pixel_unshuffle(seen, self.fold))
+        seen = [z] if context is None else [z, context.to(z.dtype)]
+        if self.mirror:
+            seen.append(z.flip(-1))
+        x = self.enter(functional.pixel_unshuffle(torch.cat(seen, dim=1), self.fold))
         skips = [x]
         for k, block in enumerate(self.down):
             x = block(x, condition)
@@ -132,6 +137,7 @@ def build(
     blocks: int = 2,
     fold: int = 1,
     context: int = 0,
+    mirror: bool = False,
     attention_heads: int = 4,
 ) -> VelocityUNet:
     """The factory that manifests name `velocity_unet`; arguments as of `VelocityUNet`."""
@@ -142,5 +148,6 @@ def build(
         blocks=blocks,
         fold=fold,
         context=context,
+        mirror=mirror,
         attention_heads=attention_heads,
     )
