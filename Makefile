@@ -7,6 +7,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 IMAGE ?=
+SOURCES := neurogen $(wildcard NeuroGen*/. NeonatalBrainAge/.) Testing
 # Waiting threads that spin take the cores from those that work.
 export OMP_WAIT_POLICY := PASSIVE
 
@@ -26,8 +27,8 @@ test: setup
 	$(BIN)/python -m pytest
 
 lint: setup
-	$(BIN)/ruff check neurogen Testing
-	$(BIN)/ruff format --check neurogen Testing
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info neurogen-demo
