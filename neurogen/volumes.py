@@ -62,14 +62,28 @@ def load_volume(path: str | Path, *, as_labels: bool = False, allow_single_slice
     integers of the file are kept and an empty map is accepted. Raises InputRefused.
     """
     path = Path(path)
+    scan = _scan(path, allow_single_slice=allow_single_slice)
+    array = _as_labels(scan, path) if as_labels else _as_image(scan, path)
+    return Volume(array, scan.affine, scan.facts)
+
+
+def load_whole_numbers(path: str | Path) -> Volume | None:
+    """As `load_volume(path, as_labels=True)`, but None where a value is no whole number: then it is an image."""
+    path = Path(path)
+    scan = _scan(path, allow_single_slice=False)
+    if scan.array.dtype.kind not in "iu" and not (scan.array == np.rint(scan.array)).all():
+        return None
+    return Volume(_as_labels(scan, path), scan.affine, scan.facts)
+
+
+def _scan(path: Path, *, allow_single_slice: bool) -> Scan:
     scan = _reader(path)(path)
     if min(scan.array.shape) == 1 and not allow_single_slice:
         raise InputRefused(
             f"{path.name} is a single slice ({describe_shape(scan.array.shape)} voxels), but a whole volume is needed: "
             "a single slice cannot be placed in the brain. Give all slices of the series as one volume."
         )
-    array = _as_labels(scan, path) if as_labels else _as_image(scan, path)
-    return Volume(array, scan.affine, scan.facts)
+    return scan
 
 
 def save_volume(volume: Volume, path: str | Path) -> None:

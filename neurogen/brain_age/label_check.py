@@ -33,6 +33,13 @@ def check_labels(volume: Volume) -> None:
     _check_size(volume)
 
 
+def is_image(array: np.ndarray) -> bool:
+    """Whether an array holds intensities rather than labels: fractions, or more different values than a scheme has."""
+    if array.dtype.kind not in "iub":
+        return True
+    return _too_many({int(value) for value in np.unique(array)})
+
+
 def needs_resampling(volume: Volume) -> bool:
     """Whether any voxel side is outside 0.45-0.55 mm."""
     return not all(AS_IS_MM[0] - 1e-3 <= size <= AS_IS_MM[1] + 1e-3 for size in volume.spacing_mm)
@@ -66,6 +73,11 @@ def _check_complete(present: set[int]) -> None:
         )
 
 
+def _too_many(values: set[int]) -> bool:
+    """Schemes for adults have 207 labels at most that are dense, and below 300 with gaps between them."""
+    return len(values) > 300 or len(values) > max(150, 0.5 * max(values))
+
+
 def _guess(present: set[int]) -> str:
     """What a label map with these labels is, in a sentence."""
     highest = max(present)
@@ -73,7 +85,7 @@ def _guess(present: set[int]) -> str:
         return f"The label map holds negative labels (down to {min(present)})."
     if len(present) == 1:
         return f"The label map holds one label ({highest}): it is a mask."
-    if len(present) > max(150, 0.5 * highest):
+    if _too_many(present):
         return f"The file holds {len(present)} different whole numbers: it is an image, not a label map."
     if highest <= 10:
         return f"The label map holds {len(present)} labels up to {highest}: it is a tissue map."

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 _DPI = 110
 _Z_LIMIT = 3.0
 _INK, _ACCENT, _BAND = "#1b1f24", "#b3261e", "#3b6ea5"
+_OVERLAYS = {
+    "term": ("#1b7f5c", "-"),
+    "preterm": ("#b26a00", "-"),
+    "female": ("#7a4fa3", ":"),
+    "male": ("#3d3d3d", ":"),
+}
+"""Strata whose medians are laid over the charts: color, line."""
+_STRATUM_WORDS = {"term": "born at term", "preterm": "born preterm", "female": "girls", "male": "boys"}
 _SIDES = {"axial": "R on the left", "coronal": "R on the left", "sagittal": "A on the left"}
 _LEADING = (
     "svr_80",
@@ -102,9 +110,10 @@ def _aspect(scan: Volume, plane: str) -> float:
 
 
 def _charts(estimate: "AgeEstimate", model: "AgeModel", features: Sequence[int]) -> bytes:
-    figure = _figure(11, 6.4)
+    figure = _figure(11, 6.8)
     for k, feature in enumerate(features):
         _chart(figure.add_subplot(2, 3, k + 1), estimate, model, int(feature))
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8)
     return _png(figure)
 
 
@@ -113,16 +122,28 @@ def _chart(axes: "Axes", estimate: "AgeEstimate", model: "AgeModel", feature: in
     ages = np.linspace(low, high, 120)
     curves = model.charts.centile_curves(ages, feature, stratum=estimate.stratum)
     for centile, curve in zip(CENTILES, curves):
-        axes.plot(ages, curve, color=_BAND, linewidth=1.6 if centile == 50 else 0.8)
+        width, label = (1.6, "centiles of the infants compared with") if centile == 50 else (0.8, None)
+        axes.plot(ages, curve, color=_BAND, linewidth=width, label=label)
         axes.annotate(str(centile), (ages[-1], curve[-1]), fontsize=6, color=_BAND, xytext=(2, -2),
                       textcoords="offset points")  # fmt: skip
+    _overlay(axes, estimate, model, feature)
     if low < TERM_WEEKS:
         axes.axvspan(low, TERM_WEEKS, color="0.85", zorder=0, linewidth=0)
         axes.text(low + 0.2, 0.02, NO_NORM, transform=axes.get_xaxis_transform(), fontsize=6, color="0.35")
-    axes.plot(estimate.chart_age, estimate.features.vector()[feature], "o", color=_ACCENT, markersize=6)
+    axes.plot(estimate.chart_age, estimate.features.vector()[feature], "o", color=_ACCENT, markersize=6,
+              linestyle="none", label="this scan")  # fmt: skip
     axes.set_title(f"{name_of_feature(FEATURE_NAMES[feature])}\nz = {estimate.z[feature]:+.1f}", fontsize=8)
     axes.set_xlabel("postmenstrual weeks", fontsize=7)
     axes.tick_params(labelsize=7)
+
+
+def _overlay(axes: "Axes", estimate: "AgeEstimate", model: "AgeModel", feature: int) -> None:
+    """The medians of the other strata, each over the ages its scans show."""
+    for stratum, (color, line) in _OVERLAYS.items():
+        if stratum != estimate.stratum:
+            ages = np.linspace(*model.charts.range_of(stratum), 80)
+            median = model.charts.centile_curves(ages, feature, stratum=stratum)[CENTILES.index(50)]
+            axes.plot(ages, median, line, color=color, linewidth=1, label=f"median, {_STRATUM_WORDS[stratum]}")
 
 
 def _bars(axes: "Axes", title: str, found: "list[tuple[str, Importance]]") -> None:

@@ -30,15 +30,27 @@ COLUMNS = {
 }
 
 
-def write_age(folder: Path, estimate: "AgeEstimate", volume: "Volume", model: "Model", loaded: "AgeModel") -> None:
-    """Write all three into an existing folder."""
+def write_age(
+    folder: Path,
+    estimate: "AgeEstimate",
+    labels: "Volume",
+    model: "Model",
+    loaded: "AgeModel",
+    *,
+    given: "Volume",
+    segmenter: "Model | None" = None,
+) -> None:
+    """Write all three into an existing folder.
+
+    labels: the map that was measured; given: the input, the same unless `segmenter` found the labels in it.
+    """
     from neurogen.commands.age_report import write_report
 
     rows = region_rows(estimate, loaded)
     write_regions(folder / "regions.tsv", rows)
-    record = record_of(estimate, volume, model)
+    record = record_of(estimate, given, model, segmenter)
     write_json(folder / "age.json", record)
-    write_report(folder / "report.html", estimate, volume, loaded, rows, plain(record))
+    write_report(folder / "report.html", estimate, labels, loaded, rows, plain(record))
 
 
 def region_rows(estimate: "AgeEstimate", loaded: "AgeModel") -> list[dict[str, Any]]:
@@ -76,8 +88,10 @@ def write_regions(path: Path, rows: list[dict[str, Any]]) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def record_of(estimate: "AgeEstimate", volume: "Volume", model: "Model") -> dict[str, Any]:
-    """The content of age.json."""
+def record_of(
+    estimate: "AgeEstimate", volume: "Volume", model: "Model", segmenter: "Model | None" = None
+) -> dict[str, Any]:
+    """The content of age.json. volume: the input; segmenter: what found its regions, None when they were given."""
     from neurogen.brain_age.regions import region_of
 
     return {
@@ -97,12 +111,8 @@ def record_of(estimate: "AgeEstimate", volume: "Volume", model: "Model") -> dict
         ],
         "resampled_from_mm": estimate.resampled_from_mm,
         "warnings": estimate.warnings,
-        "model": {
-            "id": model.id,
-            "version": model.manifest["version"],
-            "files": {name: entry["sha256"] for name, entry in model.manifest["files"].items()},
-            "licence": model.manifest["licence"],
-        },
+        "model": _facts_of(model),
+        "segmented_by": None if segmenter is None else _facts_of(segmenter),
         "input": {
             "file": volume.facts.get("name", ""),
             "sha256": volume.facts.get("sha256", ""),
@@ -114,4 +124,13 @@ def record_of(estimate: "AgeEstimate", volume: "Volume", model: "Model") -> dict
         "versions": versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "notice": "Research use only. Not a diagnosis.",
+    }
+
+
+def _facts_of(model: "Model") -> dict[str, Any]:
+    return {
+        "id": model.id,
+        "version": model.manifest["version"],
+        "files": {name: entry["sha256"] for name, entry in model.manifest["files"].items()},
+        "licence": model.manifest["licence"],
     }

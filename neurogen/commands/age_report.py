@@ -110,7 +110,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _facts(record: Mapping[str, Any]) -> str:
-    scan, model = record["input"], record["model"]
+    scan, model, segmenter = record["input"], record["model"], record["segmented_by"]
     causes = ", ".join(f"{cause['name']} ({100 * cause['share']:.0f} %)" for cause in record["distance_causes"][:3])
     facts = {
         "Labeled volume": f"{record['brain_ml']:.0f} ml, cerebrospinal fluid included",
@@ -120,6 +120,7 @@ def _facts(record: Mapping[str, Any]) -> str:
         "Voxels": " x ".join(map(str, scan["shape"])),
         "Voxel size": " x ".join(f"{size:.3g}" for size in scan["spacing_mm"]) + " mm",
         "SHA-256": scan["sha256"] or "not stated",
+        "Regions": "as given" if segmenter is None else f"found by {segmenter['id']} {segmenter['version']}",
         "Model": f"{model['id']} {model['version']}",
         "License of the model": model["licence"],
     }

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from neurogen.brain_age.regions import EXTRA_CRANIAL, LABELS, LAST_LABEL
-from neurogen.brain_age.segmentation import GRID_MM, MODEL_ID, TASK
+from neurogen.brain_age.segmentation import GRID_MM, MODEL_ID, TASK, best_of_each_tissue
 from neurogen.brain_age.tissues import MIRRORED, TISSUE_OF, TISSUES
 from neurogen.errors import InputRefused
 from neurogen.networks.factory import build
@@ -114,9 +114,9 @@ class RegionsTask:
     def _segment(self, scan: np.ndarray) -> np.ndarray:
         parameter = next(self.network.parameters())
         tissues, regions = self.network(torch.from_numpy(scan)[None].to(parameter))
-        tissue = tissues.argmax(1)
-        fine = functional.interpolate(regions, scale_factor=2)
-        return best_region(fine.float(), tissue)[0].cpu().numpy()
+        blocks = best_of_each_tissue(regions[0].float().cpu().numpy())
+        fine = blocks.repeat(2, 1).repeat(2, 2).repeat(2, 3)
+        return np.take_along_axis(fine, tissues.argmax(1).cpu().numpy(), axis=0)[0]
 
 
 def tissue_loss(logits: Tensor, labels: Tensor, dice_weight: float) -> Tensor:
@@ -143,16 +143,6 @@ def region_loss(logits: Tensor, labels: Tensor, corner: list[int]) -> Tensor:
     chosen = logits.movedim(1, -1)[places].float()
     wanted = picked[places]
     return functional.cross_entropy(chosen + _siblings(labels.device)[wanted], wanted)
-
-
-def best_region(logits: Tensor, tissue: Tensor) -> Tensor:
-    """The likeliest region of each voxel's tissue. logits: (B, L, ...); tissue: (B, ...) -> (B, ...)."""
-    found = torch.zeros_like(tissue)
-    for number in range(1, len(TISSUES)):
-        members = torch.from_numpy(np.flatnonzero(TISSUE_OF == number)).to(tissue.device)
-        places = tissue == number
-        found[places] = members[logits.movedim(1, -1)[places][:, members].argmax(-1)]
-    return found
 
 
 def dice_of(found: np.ndarray, given: np.ndarray, labels) -> np.ndarray:
@@ -221,7 +211,7 @@ def manifest(data: RegionData, network: dict, record: dict) -> dict:
         "id": MODEL_ID,
         "version": "1.0.0",
         "task": TASK,
-        "method": "3D DynUNet on brains of random contrast drawn from label maps: tissue of each voxel, then its region",
+        "method": "3D DynUNet on brains of random contrast drawn from label maps: tissue, then region",
         "contrasts": ["T2w, brain-extracted"],
         "age_range": [23, 38],
         "age_unit": "postmenstrual weeks",
