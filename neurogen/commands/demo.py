@@ -42,6 +42,7 @@ def add_parser(subparsers, common: argparse.ArgumentParser) -> None:
         f"and prints whether it was found. With IMAGE: runs it on that scan. Writes ./{FOLDER}/.",
     )  # fmt: skip
     parser.add_argument("image", nargs="?", type=Path, metavar="IMAGE")
+    parser.add_argument("--scan-only", type=Path, metavar="FILE", help="only write the scan with the planted lesion")
     parser.set_defaults(run=run)
 
 
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from neurogen.anomaly import DetectionSettings
     from neurogen.environment import choose_device
 
+    if args.scan_only is not None:
+        return _write_scan(args.scan_only, console)
     settings = DetectionSettings(device=choose_device(args.device))
     if args.image is not None:
         return _detect_in(args.image, settings, console)
@@ -101,6 +104,13 @@ def answer(detection: "Detection", truth: "Volume") -> Answer:
         distance = float(np.linalg.norm(centers[0] - centers[1]))
     elsewhere = np.count_nonzero((labels > 0) & ~touching) * voxel_volume_ml(truth.affine)
     return Answer(float(overlap), float(touching[lesion].mean()), distance, float(elsewhere))
+
+
+def _write_scan(path: Path, console: Console) -> int:
+    place = plant(path)[1]
+    console.say(f"{path}: the ICBM152 T1 template with a {KIND} lesion of {VOLUME_ML:g} ml at RAS {_point(place)} mm")
+    console.event(scan=str(path), lesion_ras_mm=[float(x) for x in place])
+    return 0
 
 
 def _detect_in(image: Path, settings, console: Console) -> int:
