@@ -14,6 +14,8 @@ from neurogen.errors import UsageError
 RECIPES = {
     "autoencoder": "neurogen.training.recipe_autoencoder",
     "reflect": "neurogen.training.recipe_reflect",
+    "mad-ad": "neurogen.training.recipe_mad_ad",
+    "deco-diff": "neurogen.training.recipe_deco_diff",
     "brain-mask": "neurogen.training.recipe_brain_mask",
     "regions": "neurogen.training.recipe_regions",
 }

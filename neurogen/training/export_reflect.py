@@ -32,6 +32,7 @@ from neurogen.training.planted_validation import plant_in_slices, plant_in_volum
 
 if TYPE_CHECKING:
     from neurogen.training.recipe_reflect import ReflectTask
+    from neurogen.training.slice_task import SliceTask
 
 HEALTHY_SCANS = 40  # training scans that the per-voxel error is measured on, spread over all
 PLANTED_SLICES = 90
@@ -42,23 +43,32 @@ SLICE_SHAPE = (189, 157)  # of the FLAIR benchmark
 
 def export_reflect(task: "ReflectTask", folder: Path, record: dict) -> None:
     """Calibrate the network of `task` and write it as a model."""
-    weights = {name: value.half() for name, value in task.network.state_dict().items()}
-    task.network.load_state_dict({name: value.float() for name, value in weights.items()})  # as users will have it
+    weights = halve(task.network)
+    detector, statistics, calibration = calibrate(task)
+    method = "reflect" if task.settings.teacher is None else "reflect-2"
+    manifest = manifest_of(task, detector, calibration, record) | {"method": method, "notes": _notes(task)}
+    write_model(folder, manifest, weights, extra={"healthy": statistics, "context": dict(task.contexts)})
+
+
+def halve(network: torch.nn.Module) -> dict[str, Tensor]:
+    """The weights in half precision; the network goes on with them, as users will have it."""
+    weights = {name: value.half() for name, value in network.state_dict().items()}
+    network.load_state_dict({name: value.float() for name, value in weights.items()})
+    return weights
+
+
+def calibrate(task: "SliceTask") -> tuple[Detector, dict[str, Tensor], dict[str, dict]]:
+    """The detector with its healthy statistics, these as tensors, and the calibration of each contrast."""
     detector = task.detector()
-    extra, calibration = {}, {}
+    statistics, calibration = {}, {}
     for name, scale in task.scales.items():
         fit = fit_slices if scale.benchmark_only else fit_volumes
         detector.healthy[name], calibration[name] = fit(task.cache, detector, name)
-        extra |= _tensors(name, detector.healthy[name])
+        statistics |= _tensors(name, detector.healthy[name])
         if scale.benchmark_only:
             tensors, calibration[name]["reference_thresholds"] = fit_references(task.cache, name)
-            extra |= tensors
-    write_model(
-        folder,
-        _manifest(task, detector, calibration, record),
-        weights,
-        extra={"healthy": extra, "context": dict(task.contexts)},
-    )
+            statistics |= tensors
+    return detector, statistics, calibration
 
 
 def fit_volumes(cache: SliceCache, detector: Detector, contrast: str) -> tuple[HealthyStandard, dict]:
@@ -142,7 +152,8 @@ def _tensors(name: str, standard: HealthyStandard) -> dict[str, Tensor]:
     }
 
 
-def _manifest(task: "ReflectTask", detector: Detector, calibration: dict, record: dict) -> dict:
+def manifest_of(task: "SliceTask", detector: Detector, calibration: dict, record: dict) -> dict:
+    """What the manifests of all slice detectors say; `method` and `notes` are the recipe's own."""
     settings = task.settings
     codec = (
         {"kind": "pixel", "factor": task.codec.factor}
@@ -154,7 +165,6 @@ def _manifest(task: "ReflectTask", detector: Detector, calibration: dict, record
         "id": settings.model_id,
         "version": "1.0.0",
         "task": "anomaly",
-        "method": "reflect" if settings.teacher is None else "reflect-2",
         "contrasts": [name for name, scale in task.scales.items() if not scale.benchmark_only],
         "benchmark_only_contrasts": [name for name, scale in task.scales.items() if scale.benchmark_only],
         "spacing_mm": 1.0,
@@ -180,7 +190,6 @@ def _manifest(task: "ReflectTask", detector: Detector, calibration: dict, record
             for row in (record["history"][0], record["history"][-1])
         ],
         "seconds": {},
-        "notes": _notes(task),
         **task.facts,
     }
 

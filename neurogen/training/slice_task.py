@@ -70,13 +70,23 @@ class SliceTask:
     def __init__(self, cache: SliceCache, settings: SliceSettings, *, facts: dict, store: ModelStore | None = None):
         self.cache, self.settings, self.facts = cache, settings, facts
         self.store = store or ModelStore()
-        self.scales = scales_of(cache)
+        self.scales = self.scales_of(cache)
         self.codec: Codec = (
             PixelCodec() if settings.autoencoder is None else (autoencoder_codec(self.store.get(settings.autoencoder)))
         )
         self.contexts = {name: healthy_context(cache, name, s, self.codec) for name, s in self.scales.items()}
         self._train = {name: cache.where(split="train", contrast=name) for name in self.scales}
         self._planted = {name: plant_in_slices(cache, name, settings.validation_slices) for name in self.scales}
+
+    def scales_of(self, cache: SliceCache) -> dict[str, ContrastScale]:
+        """The intensity scales of the contrasts in a cache. Raises InputRefused for a contrast without one."""
+        present = [str(name) for name in np.unique(cache.contrast)]
+        unknown = [name for name in present if name not in SCALES]
+        if unknown:
+            raise InputRefused(
+                f"No intensity scale is known for {', '.join(unknown)}. Train on {', '.join(SCALES)} scans."
+            )
+        return {name: SCALES[name] for name in SCALES if name in present}
 
     @property
     def in_pixels(self) -> bool:
@@ -141,15 +151,6 @@ class SliceTask:
         for name, planted in self._planted.items():
             measures |= {f"{key}_{name}": value for key, value in planted.measure(detector, self.validation).items()}
         return {"score": float(np.mean([measures[f"ap_{name}"] for name in self._planted])), **measures}
-
-
-def scales_of(cache: SliceCache) -> dict[str, ContrastScale]:
-    """The intensity scales of the contrasts in a cache. Raises InputRefused for a contrast without one."""
-    present = [str(name) for name in np.unique(cache.contrast)]
-    unknown = [name for name in present if name not in SCALES]
-    if unknown:
-        raise InputRefused(f"No intensity scale is known for {', '.join(unknown)}. Train on {', '.join(SCALES)} scans.")
-    return {name: SCALES[name] for name in SCALES if name in present}
 
 
 def _draw_contrasts(count: int, shares: dict[str, float], present: list[str], rng: np.random.Generator) -> list[str]:
