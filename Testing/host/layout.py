@@ -148,7 +148,7 @@ class qSlicerLayoutManager(QWidget):
 
     def __init__(self, libraries: Libraries):
         super().__init__()
-        self._libraries, self._slices, self._threeDs = libraries, {}, {}
+        self._libraries, self._slices, self._threeDs, self._drawing = libraries, {}, {}, False
         libraries.applicationLogic.SetSliceLogics(vtk.vtkCollection())
         libraries.applicationLogic.SetViewLogics(vtk.vtkCollection())
         self._logic = slicer.vtkMRMLLayoutLogic()
@@ -193,9 +193,17 @@ class qSlicerLayoutManager(QWidget):
     def shownViews(self) -> list[qMRMLViewWidget]:
         """The widgets of the layout in force, in its order."""
         nodes = self._logic.GetViewNodes()
-        widgets = {widget._viewNode: widget for widget in (*self._slices.values(), *self._threeDs.values())}
-        shown = (nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems()))
-        return [widgets[node] for node in shown if node in widgets]
+        shown = (self.widgetOf(nodes.GetItemAsObject(index)) for index in range(nodes.GetNumberOfItems()))
+        return [widget for widget in shown if widget is not None]
+
+    def openViews(self) -> None:
+        """From now on every view is drawn from its beginning, as on a screen: a legend finds only views that exist."""
+        self._drawing = True
+        self._update()
+
+    def widgetOf(self, node: slicer.vtkMRMLAbstractViewNode) -> qMRMLViewWidget | None:
+        """The widget of a view node."""
+        return (self._slices if node.IsA("vtkMRMLSliceNode") else self._threeDs).get(node.GetLayoutName())
 
     def resetSliceViews(self) -> None:
         for widget in self._slices.values():
@@ -216,6 +224,9 @@ class qSlicerLayoutManager(QWidget):
                 self._slices[node.GetLayoutName()] = qMRMLSliceWidget(self._sliceLogic(node), self)
             elif node.IsA("vtkMRMLViewNode") and node.GetLayoutName() not in self._threeDs:
                 self._threeDs[node.GetLayoutName()] = qMRMLThreeDWidget(node, self)
+        if self._drawing:
+            for widget in self.shownViews():
+                widget._open()
 
     def _sliceLogic(self, node: slicer.vtkMRMLSliceNode) -> slicer.vtkMRMLSliceLogic:
         logic = slicer.vtkMRMLSliceLogic()

@@ -45,11 +45,9 @@ def buildLibraries(folder: Path) -> Libraries:
     _made(folder / "home" / "share" / "ColorFiles")
     application.SetTemporaryPath(_made(folder / "temporary"))
     application.SetMRMLScene(scene)
-    colors = application.GetColorLogic()
-    colors.SetMRMLScene(scene)
     logics = {name: _register(application, scene, name, kind) for name, kind in MODULE_LOGICS.items()}
+    application.SetColorLogic(logics["Colors"])  # the logic that was there takes its colors along
     logics["Colors"].AddDefaultColorNodes()
-    application.SetColorLogic(logics["Colors"])
     return Libraries(scene, application, logics, _remoteData(application, scene, folder))
 
 

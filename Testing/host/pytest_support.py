@@ -56,6 +56,7 @@ def rendering(slicer_app: object) -> None:
 
     if not offscreen.canRender():
         pytest.skip("VTK can draw no picture here: needs EGL (Debian: libegl1 libegl-mesa0 libgl1-mesa-dri)")
+    slicer_app.layoutManager().openViews()
 
 
 def clean(application: object, keepFailures: bool = False) -> None:
