@@ -1,0 +1,122 @@
+"""Results as files for other programs: NIfTI, CSV, HTML report, DICOM SEG."""
+
+import csv
+import logging
+import re
+from collections.abc import Collection
+from html import escape
+from pathlib import Path
+
+import slicer
+
+from NeuroGenADLib.lesion_nodes import NUMBERS, WORDS, rowsOf
+from NeuroGenADLib.recut import inWords
+from NeuroGenADLib.result import Result
+from NeuroGenLib.i18n import tr as _
+from NeuroGenLib.nodes import exportVolume, layOnGridOf, segmentIds
+
+KINDS = ("nifti", "csv", "html", "dicom")
+_VOLUMES = {"anomalyMap": "anomaly_map", "pseudoHealthy": "pseudo_healthy", "difference": "difference"}
+
+
+def exportResult(result: Result, folder: Path, kinds: Collection[str]) -> list[Path]:
+    """Write the chosen kinds to `folder`, each file named after the scan; return the paths.
+
+    Earlier exports of the same scan are replaced. Raises ValueError or RuntimeError when a file cannot be made, OSError
+    when it cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = fileStem(result)
+    writers = {"nifti": _writeVolumes, "csv": _writeTable, "html": _writeReport, "dicom": _writeDicom}
+    written = [path for kind in KINDS if kind in kinds for path in writers[kind](result, folder / stem)]
+    logging.info("Exported %s", ", ".join(map(str, written)))
+    return written
+
+
+def fileStem(result: Result) -> str:
+    """The scan's name with the characters that every file system takes."""
+    name = result.input.GetName() if result.input is not None else result.map.GetName()
+    return safeName(name)
+
+
+def safeName(name: str) -> str:
+    """Letters, digits, `-`, `_` and `.`; `scan` where nothing of them is left."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "scan"
+
+
+def _writeVolumes(result: Result, stem: Path) -> list[Path]:
+    nodes = {name: result.map if role == "anomalyMap" else result.node(role) for role, name in _VOLUMES.items()}
+    paths = []
+    for name, node in nodes.items():
+        if node is not None:
+            paths.append(stem.with_name(f"{stem.name}_{name}.nii.gz"))
+            exportVolume(node, paths[-1])
+    segmentation = result.node("lesions")
+    if segmentation is not None:
+        paths.append(stem.with_name(f"{stem.name}_regions.nii.gz"))
+        _writeLabels(segmentation, result.map, paths[-1])
+    return paths
+
+
+def _writeLabels(segmentation, reference, path: Path) -> None:
+    labelNode = labelVolume(segmentation, reference)
+    try:
+        exportVolume(labelNode, path)
+    finally:
+        slicer.mrmlScene.RemoveNode(labelNode)
+
+
+def labelVolume(segmentation, reference):
+    """A label map volume of all segments on the grid of `reference`: 1 is the first segment. The caller removes it."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    segments = segmentIds(segmentation)
+    if segments:
+        slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode(segmentation, segments, node, reference)
+    else:
+        slicer.util.updateVolumeFromArray(node, (slicer.util.arrayFromVolume(reference) * 0).astype("int16"))
+        layOnGridOf(node, reference)
+    return node
+
+
+def _writeTable(result: Result, stem: Path) -> list[Path]:
+    path = stem.with_name(f"{stem.name}_regions.csv")
+    columns = ["label", *NUMBERS, *WORDS]
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        for row in rowsOf(_needed(result, "table")):
+            writer.writerow([row.label, *row.numbers.values(), *row.words.values()])
+    return [path]
+
+
+def _writeReport(result: Result, stem: Path) -> list[Path]:
+    """The report of the run; where the lesions were cut again since, it says so."""
+    path = stem.with_name(f"{stem.name}_report.html")
+    path.write_text(_withCutNote(_needed(result, "report").GetText(), result), encoding="utf-8")
+    return [path]
+
+
+def _withCutNote(html: str, result: Result) -> str:
+    record = result.record
+    if result.cut == record.defaultCut:
+        return html
+    note = _("Pictures and table below are those of the run. The regions were cut again in 3D Slicer since:")
+    words = inWords(result.cut, record.defaultCut, record.sentence)
+    count = _("{count} regions are marked now.").format(count=len(rowsOf(_needed(result, "table"))))
+    return html.replace("</header>", f"<p><b>{escape(note)}</b> {escape(words)} {escape(count)}</p></header>", 1)
+
+
+def _writeDicom(result: Result, stem: Path) -> list[Path]:
+    from NeuroGenADLib.dicom_seg import writeSegmentation
+
+    path = stem.with_name(f"{stem.name}_regions.dcm")
+    writeSegmentation(result, path)
+    return [path]
+
+
+def _needed(result: Result, role: str):
+    node = result.node(role)
+    if node is None:
+        name = result.map.GetName()
+        raise ValueError(_("A part of the result of {name} was deleted: {part}.").format(name=name, part=role))
+    return node

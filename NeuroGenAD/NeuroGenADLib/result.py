@@ -1,0 +1,170 @@
+"""One detection in the scene: the anomaly map, and references from it to all that belongs to it.
+
+A result is found again from its map alone, so a saved scene, a renamed node or a deleted part need no bookkeeping.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import slicer
+
+from NeuroGenADLib.record import DetectionRecord
+from NeuroGenADLib.recut import CutSettings, Recutter
+from NeuroGenLib.geometry import ijkToRas
+from NeuroGenLib.i18n import tr as _
+from NeuroGenLib.nodes import addToFolder, folderOf, importVolume, newSegmentation, removeFolder, resultFolder, stamp
+
+ROLE = "NeuroGen.role"
+MAP = "anomalyMap"
+_REFERENCE = "NeuroGen"
+_CUT = "NeuroGen.cut"
+WINDOW_PERCENTILE = 99.5  # of the difference: the gray scale ends there, symmetric about 0
+
+
+class Result:
+    """A detection, seen from its anomaly map. Nodes that the user deleted are None."""
+
+    def __init__(self, mapNode) -> None:
+        self.map = mapNode
+
+    @property
+    def input(self):
+        """The scan that was examined; None when it was removed from the scene."""
+        return self.node("input")
+
+    @property
+    def record(self) -> DetectionRecord:
+        """What made it. Raises ValueError when the record was deleted or changed."""
+        node = self.node("record")
+        if node is None:
+            raise ValueError(
+                _("The record of {name} was deleted; it cannot be cut again.").format(name=self.map.GetName())
+            )
+        return DetectionRecord.fromText(node.GetText())
+
+    @property
+    def cut(self) -> CutSettings:
+        """Where its lesions are cut now."""
+        text = self.map.GetAttribute(_CUT)
+        if not text:
+            return self.record.defaultCut
+        threshold, direction, minimumMl = text.split()
+        return CutSettings(float(threshold), direction, float(minimumMl))
+
+    @cut.setter
+    def cut(self, settings: CutSettings) -> None:
+        self.map.SetAttribute(_CUT, f"{settings.threshold!r} {settings.direction} {settings.minimumMl!r}")
+
+    def node(self, role: str):
+        """The node of a role: input, pseudoHealthy, difference, lesions, table, record or report."""
+        return self.map.GetNodeReference(_REFERENCE + role)
+
+    def refer(self, role: str, node) -> None:
+        """Make `node` the one of this role."""
+        self.map.SetNodeReferenceID(_REFERENCE + role, node.GetID())
+
+    def recutter(self) -> Recutter:
+        """A fresh cutter of its map, in the patient's space at the time of the detection."""
+        record = self.record
+        return Recutter(slicer.util.arrayFromVolume(self.map).T, record.affine, record.templateFromScan)
+
+    def worldPoint(self, ras: tuple[float, float, float]) -> np.ndarray:
+        """Where a point of the table (RAS mm at the time of the detection) is now: a transform may have moved it."""
+        now = ijkToRas(self.map) @ np.linalg.inv(self.record.affine)
+        return (now @ [*ras, 1.0])[:3]
+
+    def remove(self) -> None:
+        """Delete the result with all its nodes."""
+        folder = folderOf(self.map)
+        if folder:
+            removeFolder(folder)
+        elif slicer.mrmlScene.IsNodePresent(self.map):
+            slicer.mrmlScene.RemoveNode(self.map)
+
+
+def allResults() -> list[Result]:
+    """The results in the scene, oldest first."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return [Result(node) for node in nodes if node.GetAttribute(ROLE) == MAP]
+
+
+def importResult(folder: Path, inputVolume, exportedAffine: np.ndarray) -> Result:
+    """The nodes of what `neurogen detect` wrote to `folder`, in one new folder beside the input.
+
+    The lesions are not yet there: the caller cuts them, as it does when the slider moves. Raises RuntimeError or
+    ValueError when a file cannot be read; then nothing is left.
+    """
+    record = DetectionRecord.fromText((folder / "detect.json").read_text(encoding="utf-8"))
+    model = record.attributes["model"]
+    item = resultFolder(inputVolume, _("{name} NeuroGen {model}").format(name=inputVolume.GetName(), model=model))
+    try:
+        return _importInto(item, folder, inputVolume, exportedAffine, record)
+    except (RuntimeError, ValueError, OSError):
+        removeFolder(item)
+        raise
+
+
+def _importInto(item: int, folder: Path, inputVolume, exportedAffine: np.ndarray, record: DetectionRecord) -> Result:
+    name = inputVolume.GetName()
+
+    def keep(role: str, node):
+        addToFolder(item, node)
+        node.SetAttribute(ROLE, role)
+        stamp(node, record.attributes)
+        return node
+
+    def volume(role: str, title: str, file: str):
+        node = importVolume(folder / file, title.format(name=name), inputVolume, exportedAffine=exportedAffine)
+        return keep(role, node)
+
+    result = Result(volume(MAP, _("{name} anomaly map"), "anomaly_map.nii.gz"))
+    result.refer("input", inputVolume)
+    healthy = volume("pseudoHealthy", _("{name} pseudo-healthy"), "pseudo_healthy.nii.gz")
+    result.refer("pseudoHealthy", healthy)
+    result.refer(
+        "difference", keep("difference", _difference(inputVolume, healthy, _("{name} difference").format(name=name)))
+    )
+    lesions = newSegmentation(_("{name} marked regions").format(name=name), result.map)
+    result.refer("lesions", keep("lesions", lesions))
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", _("{name} table of regions").format(name=name))
+    result.refer("table", keep("table", table))
+    texts = (("record", _("{name} record"), "detect.json"), ("report", _("{name} report"), "report.html"))
+    for role, title, file in texts:
+        result.refer(role, keep(role, _textNode(title.format(name=name), folder / file)))
+    return result
+
+
+def _difference(inputVolume, healthy, name: str):
+    """Input minus pseudo-healthy, in the intensities of the scan, gray where they agree."""
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    scan, corrected = slicer.util.arrayFromVolume(inputVolume), slicer.util.arrayFromVolume(healthy)
+    change = (scan - corrected).astype(np.float32) if scan.shape == corrected.shape else np.zeros_like(corrected)
+    slicer.util.updateVolumeFromArray(node, change)
+    node.CopyOrientation(healthy)
+    node.SetAndObserveTransformNodeID(healthy.GetTransformNodeID())
+    node.CreateDefaultDisplayNodes()
+    moved = np.abs(change[change != 0])
+    limit = float(np.percentile(moved, WINDOW_PERCENTILE)) if moved.size else 1.0
+    _setWindow(node, -limit, limit)
+    _sameWindow(healthy, inputVolume)
+    return node
+
+
+def _sameWindow(node, reference) -> None:
+    """Show both with the same brightness, so that toggling shows what differs and nothing else."""
+    display = reference.GetDisplayNode()
+    if display is not None:
+        _setWindow(node, display.GetWindowLevelMin(), display.GetWindowLevelMax())
+
+
+def _setWindow(node, low: float, high: float) -> None:
+    display = node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(low, high)
+
+
+def _textNode(name: str, path: Path):
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name)
+    node.SetText(path.read_text(encoding="utf-8"))
+    node.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeAlways)
+    return node

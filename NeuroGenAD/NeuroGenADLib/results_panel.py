@@ -1,0 +1,212 @@
+"""The lower part of the panel: which result, what is marked, warnings, the threshold, the table of regions."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import qt
+import slicer
+
+from NeuroGenADLib.lesion_nodes import Row, rowsOf
+from NeuroGenADLib.recut import CutSettings, inWords, summaryOf
+from NeuroGenADLib.result import Result, allResults
+from NeuroGenADLib.settings import RESULT
+from NeuroGenLib.i18n import tr as _
+
+RECUT_AFTER_MS = 40  # the slider waits so long for its next move before the lesions are cut
+LOWEST, HIGHEST = 0.5, 3.0  # the slider's ends, in thresholds of the run
+COLUMNS = (_("No."), _("Volume (ml)"), _("Peak (SD)"), _("Against healthy"), _("Place"))
+KINDS = {"bright": _("brighter"), "dark": _("darker")}
+DIRECTIONS = (("both", _("brighter and darker")), ("bright", _("brighter only")), ("dark", _("darker only")))
+
+
+class ResultsPanel:
+    """Shows the chosen result; its slider cuts the regions again, its rows lead to them."""
+
+    def __init__(
+        self,
+        ui,
+        logic,
+        parameterNode: Callable[[], object],
+        *,
+        onChosen: Callable[[Result | None], None],
+        onCut: Callable[[Result], None],
+        onRow: Callable[[Result, Row], None],
+    ) -> None:
+        """`onChosen` follows another result, `onCut` another threshold, `onRow` a click on a region."""
+        self.ui = ui
+        self._logic = logic
+        self._parameterNode = parameterNode
+        self._onChosen, self._onCut, self._onRow = onChosen, onCut, onRow
+        self._rows: tuple[Row, ...] = ()
+        self._updating = False
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(RECUT_AFTER_MS)
+        self._timer.connect("timeout()", self._recut)
+        for name, title in DIRECTIONS:
+            ui.directionComboBox.addItem(title, name)
+        ui.lesionTable.setColumnCount(len(COLUMNS))
+        ui.lesionTable.setHorizontalHeaderLabels(list(COLUMNS))
+        self._connect()
+        self.update()
+
+    def result(self) -> Result | None:
+        """The chosen result."""
+        node = self._parameterNode()
+        mapNode = node.GetNodeReference(RESULT) if node is not None else None
+        return Result(mapNode) if mapNode is not None and slicer.mrmlScene.IsNodePresent(mapNode) else None
+
+    def choose(self, result: Result | None) -> None:
+        """Make a result the shown one, in the parameter node."""
+        node = self._parameterNode()
+        if node is not None:
+            node.SetNodeReferenceID(RESULT, result.map.GetID() if result is not None else None)
+        self.update()
+        self._onChosen(result)
+
+    def update(self) -> None:
+        """Show the results of the scene and the chosen one."""
+        if self._updating:
+            return
+        self._updating = True
+        try:
+            self._show(self.result())
+        finally:
+            self._updating = False
+
+    def cleanup(self) -> None:
+        """Stop waiting for the slider."""
+        self._timer.stop()
+
+    def _show(self, result: Result | None) -> None:
+        ui = self.ui
+        self._fillResults(result)
+        for widget in (ui.cutFrame, ui.lesionTable, ui.viewFrame, ui.deleteResultButton, ui.exportCollapsibleButton):
+            widget.enabled = result is not None
+        if result is None:
+            self._fillTable(())
+            ui.summaryLabel.text = _("No result yet.")
+            self._showWarnings(())
+            ui.operatingPointLabel.text = ""
+            return
+        table = result.node("table")
+        self._fillTable(rowsOf(table) if table is not None else ())
+        ui.summaryLabel.text = summaryOf([row.numbers["volume_ml"] for row in self._rows])
+        try:
+            self._showCut(result)
+        except ValueError as error:
+            ui.cutFrame.enabled = False
+            self._showWarnings((str(error),))
+            ui.operatingPointLabel.text = ""
+
+    def _showCut(self, result: Result) -> None:
+        record, cut = result.record, result.cut
+        self._showWarnings(record.warnings)
+        self.ui.operatingPointLabel.text = inWords(cut, record.defaultCut, record.sentence)
+        default = record.defaultCut.threshold
+        self.ui.thresholdSlider.minimum = min(LOWEST * default, cut.threshold)
+        self.ui.thresholdSlider.maximum = max(HIGHEST * default, cut.threshold)
+        if abs(self.ui.thresholdSlider.value - cut.threshold) > 0.005:
+            self.ui.thresholdSlider.value = cut.threshold
+        if abs(self.ui.minimumVolumeSpinBox.value - cut.minimumMl) > 0.0005:
+            self.ui.minimumVolumeSpinBox.value = cut.minimumMl
+        self.ui.directionComboBox.setCurrentIndex(self.ui.directionComboBox.findData(cut.direction))
+        self.ui.defaultThresholdButton.enabled = cut != record.defaultCut
+
+    def _showWarnings(self, warnings: tuple[str, ...]) -> None:
+        self.ui.warningsLabel.text = "\n".join(_("Caution: {text}").format(text=text) for text in warnings)
+        self.ui.warningsLabel.visible = bool(warnings)
+
+    def _fillResults(self, chosen: Result | None) -> None:
+        combo = self.ui.resultComboBox
+        combo.clear()
+        results = allResults()
+        for result in results:
+            combo.addItem(_title(result), result.map.GetID())
+        combo.setCurrentIndex(combo.findData(chosen.map.GetID()) if chosen is not None else -1)
+        combo.enabled = bool(results)
+
+    def _fillTable(self, rows: tuple[Row, ...]) -> None:
+        self._rows = rows
+        table = self.ui.lesionTable
+        table.setRowCount(len(rows))
+        for k, row in enumerate(rows):
+            texts = (
+                str(row.label),
+                f"{row.numbers['volume_ml']:.2f}",
+                f"{row.numbers['peak_score']:.1f}",
+                KINDS.get(row.words["polarity"], row.words["polarity"]),
+                row.words["region"] or row.words["side"],
+            )
+            for column, text in enumerate(texts):
+                item = qt.QTableWidgetItem(text)
+                item.setToolTip(text)
+                table.setItem(k, column, item)
+        table.resizeColumnsToContents()
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.resultComboBox.connect("currentIndexChanged(int)", self._onResult)
+        ui.thresholdSlider.connect("valueChanged(double)", self._onMoved)
+        ui.minimumVolumeSpinBox.connect("valueChanged(double)", self._onMoved)
+        ui.directionComboBox.connect("currentIndexChanged(int)", self._onMoved)
+        ui.defaultThresholdButton.connect("clicked(bool)", self._onDefault)
+        ui.lesionTable.connect("cellClicked(int,int)", self._onCell)
+        ui.deleteResultButton.connect("clicked(bool)", self._onDelete)
+
+    def _onResult(self, index: int) -> None:
+        if not self._updating and index >= 0:
+            node = slicer.mrmlScene.GetNodeByID(self.ui.resultComboBox.itemData(index))
+            self.choose(Result(node) if node is not None else None)
+
+    def _onMoved(self, value: float) -> None:
+        if not self._updating:
+            self._timer.start()
+
+    def _onDefault(self, checked: bool = False) -> None:
+        result = self.result()
+        if result is not None:
+            self._cut(result, result.record.defaultCut)
+
+    def _recut(self) -> None:
+        result = self.result()
+        if result is not None:
+            ui = self.ui
+            direction = ui.directionComboBox.itemData(ui.directionComboBox.currentIndex)
+            settings = CutSettings(ui.thresholdSlider.value, direction, ui.minimumVolumeSpinBox.value)
+            self._cut(result, _snapped(settings, result.record.defaultCut))
+
+    def _cut(self, result: Result, settings: CutSettings) -> None:
+        self._timer.stop()
+        if settings != result.cut:
+            self._logic.recut(result, settings)
+        self.update()
+        self._onCut(result)
+
+    def _onCell(self, row: int, column: int) -> None:
+        result = self.result()
+        if result is not None and row < len(self._rows):
+            self._onRow(result, self._rows[row])
+
+    def _onDelete(self, checked: bool = False) -> None:
+        result = self.result()
+        if result is not None:
+            result.remove()
+            self.choose(next(iter(reversed(allResults())), None))
+
+
+def _title(result: Result) -> str:
+    scan = result.input.GetName() if result.input is not None else result.map.GetName()
+    finished = (result.map.GetAttribute("NeuroGen.finished") or "")[11:16]
+    return f"{scan}, {result.map.GetAttribute('NeuroGen.model') or ''} {finished}".strip()
+
+
+def _snapped(settings: CutSettings, default: CutSettings) -> CutSettings:
+    """The run's own numbers where the widgets show them, rounded to their decimals."""
+    near = abs(settings.threshold - default.threshold) < 0.005
+    same = abs(settings.minimumMl - default.minimumMl) < 0.0005
+    return replace(
+        settings,
+        threshold=default.threshold if near else settings.threshold,
+        minimumMl=default.minimumMl if same else settings.minimumMl,
+    )
