@@ -1,8 +1,10 @@
 """Configures and installs the extension by CMake with the stand-ins of `stub/`, and says what is wrong there."""
 
 import ast
+import os
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
@@ -91,7 +93,8 @@ def _is_definition(node: ast.AST) -> bool:
 
 
 def _cmake(*words: object) -> None:
-    program = shutil.which("cmake")
+    places = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]  # of this environment first
+    program = shutil.which("cmake", path=os.pathsep.join(places))
     if program is None:
         raise CMakeFailed("There is no cmake on this machine; the test extra of pyproject.toml brings one.")
     done = subprocess.run([program, *map(str, words)], capture_output=True, text=True)

@@ -135,7 +135,7 @@ def test_bids_prefers_a_label_map_to_the_image_that_it_was_made_from(tmp_path):
     assert names(find_scans(tmp_path, AGE, output=tmp_path / "o")) == ["sub-1_desc-drawem87_dseg", "sub-2_T2w"]
 
 
-def test_ages_come_from_the_tables_of_the_data_set(tmp_path, caplog):
+def test_ages_come_from_the_tables_of_the_data_set(tmp_path):
     touch(tmp_path, "sub-1/ses-7/anat/sub-1_ses-7_dseg.nii", "sub-2/anat/sub-2_dseg.nii", "sub-3/anat/sub-3_dseg.nii")
     participants = "participant_id\tsex\tscan_age\n1\tM\t44\nsub-2\tF\t38.25\nsub-3\tF\tn/a\n"
     touch(tmp_path, "participants.tsv", content=participants)
@@ -145,11 +145,21 @@ def test_ages_come_from_the_tables_of_the_data_set(tmp_path, caplog):
     assert options["sub-2_dseg"] == ("--age", "38.25") and options["sub-3_dseg"] == ()
 
 
-def test_an_age_in_years_is_not_taken_for_weeks(tmp_path, caplog):
-    touch(tmp_path, "participants.tsv", content="participant_id\tage\nsub-1\t0.1\nsub-2\t0.2\n")
-    ages = AgeTables(tmp_path)
-    assert ages.age_of("sub-1") is None and ages.age_of("sub-2") is None
-    assert caplog.text.count("no postmenstrual age") == 1
+def test_an_age_in_years_is_not_taken_for_weeks(tmp_path):
+    touch(tmp_path, "participants.tsv", content="participant_id\tage\nsub-1\t40\n")
+    assert AgeTables(tmp_path).age_of("sub-1") is None
+
+
+def test_an_age_that_is_no_number_is_refused(tmp_path):
+    touch(tmp_path, "participants.tsv", content="participant_id\tscan_age\nsub-1\t40w\n")
+    with pytest.raises(UsageError, match="sub-1 is '40w'"):
+        AgeTables(tmp_path).age_of("sub-1")
+
+
+def test_a_table_of_ages_in_the_folder_is_used(tmp_path):
+    touch(tmp_path, "a.nii", "ages.tsv")
+    assert find_scans(tmp_path, AGE, output=tmp_path / "o")[0].options == ("--age", str(tmp_path / "ages.tsv"))
+    assert find_scans(tmp_path, DETECT, output=tmp_path / "o")[0].options == ()
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -259,6 +269,14 @@ def test_a_list_gives_each_scan_its_age(batch, tmp_path):
         [],
     ]
     assert table(tmp_path)["a"]["predicted_weeks"] == "39.5"
+
+
+@posix
+def test_one_age_is_not_given_to_all_scans(batch, tmp_path):
+    assert batch("--age", 40, job="brain-age", scans={"a": "ok"}) == 2
+    touch(tmp_path, "ages.csv", content="scan,age_weeks\na,40\n")
+    assert batch("--age", tmp_path / "ages.csv", job="brain-age") == 0
+    assert str(tmp_path / "ages.csv") in calls(tmp_path)[0]
 
 
 @posix

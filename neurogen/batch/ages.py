@@ -1,48 +1,38 @@
 """Ages at the scan from the tables of a BIDS data set, for `brain-age`."""
 
 import csv
-import logging
 from pathlib import Path
 
-# The dHCP's name first; BIDS gives `age` in years, which a newborn's postmenstrual age is told from by its range.
-AGE_COLUMNS = ("scan_age", "pma_weeks", "age_weeks", "age")
-WEEKS = (20.0, 60.0)
+from neurogen.commands.age_inputs import AGE_COLUMNS
+from neurogen.errors import UsageError
 
 
 class AgeTables:
-    """`sub-*/sub-*_sessions.tsv`, which knows each scan's age, before `participants.tsv`, which knows each infant's."""
+    """`sub-*/sub-*_sessions.tsv`, which knows each scan's age, before `participants.tsv`, which knows each infant's.
+
+    Weeks stand in a column of AGE_COLUMNS; BIDS' own `age` is in years and never taken for weeks.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._participants = _read(folder / "participants.tsv")
-        self._left_out: set[str] = set()
 
     def age_of(self, subject: str, session: str | None = None) -> float | None:
         """Postmenstrual weeks at the scan of `sub-x` (in `ses-y`); None where no table tells."""
         sessions = _read(self._folder / subject / f"{subject}_sessions.tsv")
         rows = [row for row in sessions if _same(row.get("session_id"), session, "ses-")]
         rows += [row for row in self._participants if _is_of(row, subject, session)]
-        for row in rows:
-            for column in AGE_COLUMNS:
-                age = self._weeks(row.get(column), column)
-                if age is not None:
-                    return age
-        return None
+        ages = [_weeks(row[column], subject) for row in rows for column in AGE_COLUMNS if row.get(column)]
+        return next((age for age in ages if age is not None), None)
 
-    def _weeks(self, text: str | None, column: str) -> float | None:
-        try:
-            number = float(text or "nan")
-        except ValueError:
-            return None
-        if WEEKS[0] <= number <= WEEKS[1]:
-            return number
-        if number == number and column not in self._left_out:
-            self._left_out.add(column)
-            logging.warning(
-                "The column %s holds %g, which is no postmenstrual age in weeks (%g-%g): such values are not used.",
-                *(column, number, *WEEKS),
-            )
+
+def _weeks(text: str, subject: str) -> float | None:
+    if text.strip().lower() in ("n/a", "na", "nan", ""):
         return None
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"The age of {subject} is {text!r} in the tables of the data set; give weeks.") from error
 
 
 def _is_of(row: dict[str, str], subject: str, session: str | None) -> bool:

@@ -15,6 +15,7 @@ from neurogen.errors import InputRefused, UsageError
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 LISTS = (".csv", ".tsv")
+AGES = "ages.tsv"
 SCAN, NAME = "scan", "name"  # columns of a list; the command's own options are more
 _DICOM_MARK = (128, b"DICM")
 _FORBIDDEN = set('/\\:*?"<>|')
@@ -66,7 +67,8 @@ def bids_scans(folder: Path, command: BatchCommand) -> list[Scan]:
 def folder_scans(folder: Path, command: BatchCommand, *, output: Path) -> list[Scan]:
     """Every image of a folder and of those below; those of the wanted contrast alone where names tell contrasts.
 
-    They are named after their path, `group1/a.nii.gz` -> `group1_a`. Raises InputRefused when there is none.
+    Named after their path, `group1/a.nii.gz` -> `group1_a`. A table `ages.tsv` there gives ages.
+    Raises InputRefused when there is no image.
     """
     found = sorted(_walk(folder, output.resolve(), dicom=command.dicom))
     images = [path for path in found if path.is_file()]
@@ -79,7 +81,9 @@ def folder_scans(folder: Path, command: BatchCommand, *, output: Path) -> list[S
     chosen = set(named or images) | {path for path in found if path.is_dir()}
     if not chosen:
         raise InputRefused(f"{folder} holds no image ({', '.join(ENDINGS)}). Give another folder, or a list (.csv).")
-    return [Scan(path, _path_name(path, folder)) for path in found if path in chosen]
+    ages = folder / AGES
+    options = ("--age", str(ages)) if "age" in command.scan_options and ages.is_file() else ()
+    return [Scan(path, _path_name(path, folder), options) for path in found if path in chosen]
 
 
 def read_list(path: Path, command: BatchCommand) -> list[Scan]:

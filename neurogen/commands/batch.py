@@ -19,7 +19,7 @@ from neurogen.outputs import check_destination, discard_part
 
 MODULES = {"detect": detect, "brain-age": brain_age}
 # What a command declares and the batch decides for each scan.
-DECIDED = ("inputs", "--out", "--overwrite", "--mask", "--age")
+DECIDED = ("inputs", "--out", "--overwrite", "--mask")
 
 
 class OptionsOnly(argparse.ArgumentParser):
@@ -91,6 +91,9 @@ class Batch:
         """Before any work: wrong options, results that are there already, a folder that cannot be written."""
         from neurogen.cli import build_parser
 
+        age = getattr(self._args, "age", None)
+        if age is not None and not Path(age).is_file():
+            raise UsageError(f"--age {age}: in a batch, ages come from a table of all scans. Give its path.")
         for scan in self._lines:
             build_parser().parse_args(self._words(scan))
         if self._out.exists() and not self._out.is_dir():
@@ -140,7 +143,7 @@ class Batch:
         """The command line of one scan."""
         replace = ["--overwrite"] if self._args.overwrite else []
         out = str(self._out / scan.name)
-        return [self._args.job, str(scan.path), "--out", out, *scan.options, *replace, *self._options]
+        return [self._args.job, str(scan.path), "--out", out, *self._options, *replace, *scan.options]
 
     def _check_free(self, folder: Path) -> None:
         try:
