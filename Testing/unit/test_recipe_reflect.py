@@ -73,6 +73,27 @@ def test_train_export_score_and_reflow(cache, store):
     assert second.steps == 2
     assert ModelStore().get(str(store / "second" / "tiny-2")).manifest["method"] == "reflect-2"
 
+    on = ReflectTask(subject, replace(SMALL, start_from="tiny", widths=(16, 32)), facts={})  # its network wins
+    for name, value in model.weights().items():
+        assert torch.equal(on.network.state_dict()[name].half(), value)
+
+
+def test_the_network_sees_the_other_side_unless_told_otherwise(cache):
+    slices = SliceCache.load(cache)
+    for mirror in (True, False):
+        network = ReflectTask(slices, replace(SMALL, mirror=mirror), facts={}).network.eval()
+        torch.nn.init.normal_(network.leave[2].weight)
+        z, context = torch.zeros(1, 1, 96, 80), torch.zeros(1, 2, 96, 80)
+        z[..., 40:50, 8:16] = 1.0
+        other = z.clone()
+        other[..., 40:50, 8:16] = 2.0
+        arguments = torch.zeros(1), torch.zeros(1, dtype=torch.long), context
+        with torch.no_grad():
+            entered = [network.enter(network.seen(x, context)) for x in (z, other)]
+        far_side = (entered[0] != entered[1])[..., 30:]
+        assert bool(far_side.any()) == mirror
+        assert network(z, *arguments).shape == z.shape
+
 
 @pytest.mark.slow
 def test_the_latent_path_trains_and_scores(cache, store):

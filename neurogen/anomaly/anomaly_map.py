@@ -83,26 +83,80 @@ class CellMaps:
         return CellMaps(flow, image, self.brain)
 
 
+@dataclass(frozen=True)
+class ScanSpread:
+    """How much the whole brain of one scan deviates, so that a noisy scan or an odd scanner does not shout.
+
+    The quantile of |score| over the brain is brought to what is typical of healthy scans. It is held within the range
+    that healthy scans span: a brain that is largely abnormal stays so.
+    """
+
+    quantile: float
+    typical: float
+    lowest: float
+    highest: float
+
+    @classmethod
+    def fit(cls, scores: np.ndarray, brains: np.ndarray, *, quantile: float) -> "ScanSpread":
+        """From scores and brains (N, ...) of healthy scans that trained nothing."""
+        own = [_spread(score, brain, quantile) for score, brain in zip(scores, brains, strict=True)]
+        return cls(quantile, float(np.median(own)), float(min(own)), float(max(own)))
+
+    def equalize(self, score: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """The score of one scan, divided by its own spread in units of the typical one."""
+        if not brain.any():
+            return score
+        own = np.clip(_spread(score, brain, self.quantile), self.lowest, self.highest)
+        return score * (self.typical / max(own, 1e-6))
+
+
+def _spread(score: np.ndarray, brain: np.ndarray, quantile: float) -> float:
+    return float(np.quantile(np.abs(score[brain]), quantile))
+
+
 @dataclass(frozen=True, eq=False)
 class HealthyStandard:
     """Turns cell maps into the score: healthy standard deviations of two terms, mixed.
 
-    score = (1 - w) z_flow + w z_place. z_flow asks how far the flow moved the scan, z_place how far the scan is from
-    healthy brains at the same place of the template. The flow sees texture and context, the place term what a small
-    network still overlooks. w = 0 is REFLECT's own map; w is chosen on planted lesions.
+    score = (1 - w) z_flow + w z_place, z_place = (1 - s) z + s z_sides. z_flow asks how far the flow moved the scan, z
+    how far the scan is from healthy brains at the same place of the template, and z_sides = sign(z) sqrt(|z (z - z')|)
+    counts only what the mirrored place z' does not show as well (0 where the two sides disagree on the sign). The flow
+    sees texture and context, the place term what a small network still overlooks. w = 0 is REFLECT's own map; w and s
+    are chosen on planted lesions.
     """
 
     flow: HealthyError
     place: HealthyError
     place_weight: float
+    sides_share: float = 0.0
+    spread: ScanSpread | None = None  # None: scores stay as they are, as for single slices with few cells
 
     @property
     def sigma_cells(self) -> float:
         return self.flow.sigma_cells
 
     def score(self, maps: CellMaps) -> np.ndarray:
-        """Signed score of smoothed maps; 0 outside the brain."""
+        """Signed score of the smoothed maps of a scan or of several (N, ...); 0 outside the brain."""
         mixed = (1 - self.place_weight) * self.flow.standardize(maps.flow)
         if self.place_weight:
-            mixed = mixed + self.place_weight * self.place.standardize(maps.image)
-        return np.where(maps.brain, mixed, 0).astype(np.float32)
+            mixed = mixed + self.place_weight * self._place_term(maps)
+        mixed = np.where(maps.brain, mixed, 0).astype(np.float32)
+        if self.spread is None:
+            return mixed
+        if mixed.ndim == 3:
+            return self.spread.equalize(mixed, maps.brain)
+        return np.stack([self.spread.equalize(*scan) for scan in zip(mixed, maps.brain, strict=True)])
+
+    def _place_term(self, maps: CellMaps) -> np.ndarray:
+        """z_place; the last axis runs from side to side."""
+        z = self.place.standardize(maps.image)
+        if not self.sides_share:
+            return z
+        paired = maps.brain & maps.brain[..., ::-1]
+        sides = beyond_the_mirror(z, np.where(paired, z[..., ::-1], 0))
+        return (1 - self.sides_share) * z + self.sides_share * sides
+
+
+def beyond_the_mirror(z: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    """sign(z) sqrt(|z (z - z')|) where z exceeds the other side's z' in its own direction, else 0."""
+    return np.sign(z) * np.sqrt(np.maximum(z * (z - mirrored), 0))

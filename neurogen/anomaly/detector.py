@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard, published_map
+from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard, ScanSpread, published_map
 from neurogen.anomaly.codec import AutoencoderCodec, Codec, PixelCodec
 from neurogen.anomaly.contrast_scale import ContrastScale
 from neurogen.anomaly.correction import Conditions, Corrected, Correction, ReflectCorrection, correction_of
@@ -231,7 +231,7 @@ def load_detector(model: Model, *, device: str = "cpu", store: ModelStore | None
     )
 
 
-def _standard(tensors: dict[str, Tensor], name: str, chosen: dict[str, float]) -> HealthyStandard:
+def _standard(tensors: dict[str, Tensor], name: str, chosen: dict) -> HealthyStandard:
     """The healthy statistics of one contrast, from the model's tensors and manifest."""
     terms = [
         HealthyError(
@@ -242,7 +242,8 @@ def _standard(tensors: dict[str, Tensor], name: str, chosen: dict[str, float]) -
         )
         for term in ("flow", "place")
     ]
-    return HealthyStandard(*terms, chosen["place_weight"])
+    spread = ScanSpread(**chosen["spread"]) if "spread" in chosen else None
+    return HealthyStandard(*terms, chosen["place_weight"], chosen.get("sides_share", 0.0), spread)
 
 
 def _codec(model: Model, device: str, store: ModelStore) -> Codec:

@@ -99,10 +99,7 @@ class VelocityUNet(nn.Module):
 
     def forward(self, z: Tensor, t: Tensor, contrast: Tensor, context: Tensor | None = None) -> Tensor:
         condition = functional.silu(self.time(t[:, None].to(z.dtype)) + self.contrast(contrast))
-        seen = [z] if context is None else [z, context.to(z.dtype)]
-        if self.mirror:
-            seen.append(z.flip(-1))
-        x = self.enter(functional.pixel_unshuffle(torch.cat(seen, dim=1), self.fold))
+        x = self.enter(self.seen(z, context))
         skips = [x]
         for k, block in enumerate(self.down):
             x = block(x, condition)
@@ -116,6 +113,13 @@ class VelocityUNet(nn.Module):
             if (k + 1) % (self.blocks + 1) == 0 and k + 1 < len(self.up):
                 x = self.grow[(k + 1) // (self.blocks + 1) - 1](functional.interpolate(x, scale_factor=2.0))
         return functional.pixel_shuffle(self.leave(x), self.fold)
+
+    def seen(self, z: Tensor, context: Tensor | None) -> Tensor:
+        """The codes, their context and their mirror image as folded channels (B, C', H / fold, W / fold)."""
+        parts = [z] if context is None else [z, context.to(z.dtype)]
+        if self.mirror:
+            parts.append(z.flip(-1))
+        return functional.pixel_unshuffle(torch.cat(parts, dim=1), self.fold)
 
 
 def _norm(channels: int) -> nn.GroupNorm:

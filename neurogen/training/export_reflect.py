@@ -5,6 +5,7 @@ scans that trained nothing. No lesion takes part.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,8 +80,10 @@ def fit_volumes(cache: SliceCache, detector: Detector, contrast: str) -> tuple[H
     scans = np.unique(cache.subject[cache.where(split="calibrate", contrast=contrast)])
     calibration = [volume_of(cache, s) for s in scans]
     planted, truth = plant_in_volumes(calibration)
-    standard, tried = choose_standard(healthy, _volume_maps(detector, contrast, planted), truth)
-    found = _volume_maps(detector, contrast, calibration).smoothed((0,) + (standard.sigma_cells,) * 3)
+    quiet = _volume_maps(detector, contrast, calibration)
+    marked = _volume_maps(detector, contrast, planted)
+    standard, tried = choose_standard(healthy, marked, truth, calibration=quiet)
+    found = quiet.smoothed((0,) + (standard.sigma_cells,) * 3)
     scores = standard.score(found)
     threshold = volume_threshold(list(scores), CELL_ML)
     return standard, {
@@ -177,6 +180,8 @@ def manifest_of(task: "SliceTask", detector: Detector, calibration: dict, record
                 "flow_floor": standard.flow.floor,
                 "place_floor": standard.place.floor,
                 "place_weight": standard.place_weight,
+                "sides_share": standard.sides_share,
+                **({} if standard.spread is None else {"spread": asdict(standard.spread)}),
             }
             for name, standard in detector.healthy.items()
         },
@@ -201,7 +206,9 @@ def _notes(task: "ReflectTask") -> list[str]:
         "Beside the slice, the network sees mean and deviation of healthy slices at the same place (ours).",
         "The flow works in pixels of 2 mm." if isinstance(task.codec, PixelCodec) else "The flow works in latents.",
         "The score mixes two terms in healthy standard deviations: how far the flow moved the scan, and how far the "
-        "scan is from healthy brains at the same place (place weight 0 is REFLECT's own map, 1 a plain z-score).",
+        "scan is from healthy brains at the same place (place weight 0 is REFLECT's own map, 1 a plain z-score); "
+        "with a sides share above 0, what the other side shows as well counts less. In volumes the spread of the whole "
+        "brain is equalized between scans.",
         f"Healthy statistics are those of {HEALTHY_SCANS} training scans. Smoothing, floors and the weight of the "
         "place term were chosen on lesions planted in the calibration scans, operating points on these scans as such.",
     ]

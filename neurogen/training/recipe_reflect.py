@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from neurogen.anomaly.corruption import CorruptionSettings, draw_corruption
-from neurogen.anomaly.detector import Detector, load_detector
+from neurogen.anomaly.detector import Detector
 from neurogen.anomaly.reflect import RectifiedFlow, reflow_target
 from neurogen.anomaly.textures import texture_bank
 from neurogen.models import ModelStore
-from neurogen.networks.factory import build
+from neurogen.networks.factory import build, load_network
 from neurogen.progress import Progress, portion, silent
 from neurogen.training.cache import SliceCache
 from neurogen.training.dataset import data_facts, open_slices
@@ -34,6 +34,8 @@ class ReflectSettings(SliceSettings):
     model_id: str = "my-reflect"
     teacher: str | None = None  # id of a REFLECT model whose paths 2-REFLECT learns
     teacher_steps: int = 5  # published implementation
+    start_from: str | None = None  # id of a REFLECT model of the same network to train on from
+    mirror: bool = True  # in pixels the network sees the slice in a mirror as well; ours
     start_share: float = 0.7  # of the times drawn at t = 0, where a one-step correction starts; ours
     textures: int = 256
     corruption: CorruptionSettings = field(default_factory=CorruptionSettings)
@@ -55,13 +57,18 @@ class ReflectTask(SliceTask):
 
     def __init__(self, cache: SliceCache, settings: ReflectSettings, *, facts: dict, store: ModelStore | None = None):
         super().__init__(cache, settings, facts=facts, store=store)
-        self.teacher = None if settings.teacher is None else load_detector(self.store.get(settings.teacher)).velocity
+        start = settings.teacher or settings.start_from  # 2-REFLECT starts from 1-REFLECT
+        self.start = None if start is None else self.store.get(start)
+        self.teacher = None if settings.teacher is None else load_network(self.start)
         self.network = self._build()
         self._textures = texture_bank(settings.textures, (96, 80), np.random.default_rng(settings.loop.seed))
 
     def network_description(self) -> dict:
         """The network as a manifest describes it."""
-        return {"factory": "velocity_unet", "arguments": self.network_arguments()}
+        if self.start is not None:
+            return self.start.manifest["network"]
+        mirror = self.settings.mirror and self.in_pixels  # a latent does not flip with its image
+        return {"factory": "velocity_unet", "arguments": self.network_arguments() | {"mirror": mirror}}
 
     def training_loss(self, step: int, generator: torch.Generator) -> Tensor:
         """Eq. 5.8 (or 5.5 with a teacher) on one freshly corrupted batch."""
@@ -113,6 +120,6 @@ class ReflectTask(SliceTask):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.loop.seed)
             network = build(self.network_description())
-        if self.teacher is not None:
-            network.load_state_dict(self.teacher.state_dict())  # 2-REFLECT starts from 1-REFLECT
+        if self.start is not None:
+            network.load_state_dict({name: value.float() for name, value in self.start.weights().items()})
         return network

@@ -1,0 +1,104 @@
+"""The two sides of a brain in the score, and the spread of a whole scan."""
+
+import numpy as np
+import pytest
+
+from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard, ScanSpread, beyond_the_mirror
+from neurogen.training.choose_standard import choose_standard
+
+SHAPE = (6, 12, 16)
+
+
+def plain_error(shape=SHAPE) -> HealthyError:
+    return HealthyError(np.zeros(shape), np.ones(shape), floor=0.0, sigma_cells=1.0)
+
+
+def place_only(**changes) -> HealthyStandard:
+    return HealthyStandard(plain_error(), plain_error(), 1.0, **changes)
+
+
+def maps_of(image: np.ndarray) -> CellMaps:
+    return CellMaps(np.zeros_like(image), image, np.ones(image.shape, bool))
+
+
+def test_what_both_sides_show_alike_counts_nothing_beyond_the_mirror():
+    image = np.random.default_rng(0).standard_normal(SHAPE)
+    symmetric = image + image[..., ::-1]
+    np.testing.assert_array_equal(place_only(sides_share=1.0).score(maps_of(symmetric)), 0)
+
+
+def test_a_finding_on_one_side_keeps_its_score_and_leaves_no_ghost():
+    image = np.zeros(SHAPE)
+    image[2, 4:7, 2:5] = 4.0
+    score = place_only(sides_share=1.0).score(maps_of(image))
+    np.testing.assert_allclose(score, image, atol=1e-6)
+
+
+def test_a_finding_whose_mirror_lies_outside_the_brain_keeps_its_score():
+    image = np.zeros(SHAPE)
+    image[2, 4:7, 2:5] = 4.0
+    brain = np.ones(SHAPE, bool)
+    brain[..., 11:14] = False
+    score = place_only(sides_share=1.0).score(CellMaps(np.zeros(SHAPE), np.where(brain, image, 0), brain))
+    np.testing.assert_allclose(score, image, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "z, mirrored, expected",
+    [(4.0, 0.0, 4.0), (-4.0, 0.0, -4.0), (4.0, 3.0, 2.0), (3.0, 4.0, 0.0), (1.0, -3.0, 2.0), (0.0, 5.0, 0.0)],
+)
+def test_beyond_the_mirror_is_the_geometric_mean_of_the_score_and_its_excess(z, mirrored, expected):
+    assert beyond_the_mirror(np.array(z), np.array(mirrored)) == pytest.approx(expected)
+
+
+def test_a_scan_that_is_noisy_all_over_is_brought_to_the_typical_spread():
+    rng = np.random.default_rng(1)
+    healthy = rng.standard_normal((9, *SHAPE)) * np.linspace(0.5, 2, 9)[:, None, None, None]
+    brain = np.ones(healthy.shape, bool)
+    spread = ScanSpread.fit(healthy, brain, quantile=0.9)
+    equalized = [np.quantile(np.abs(spread.equalize(scan, inside)), 0.9) for scan, inside in zip(healthy, brain)]
+    np.testing.assert_allclose(equalized, spread.typical, rtol=1e-6)
+
+
+def test_a_brain_that_is_largely_abnormal_is_not_equalized_away():
+    rng = np.random.default_rng(2)
+    healthy = rng.standard_normal((9, *SHAPE))
+    spread = ScanSpread.fit(healthy, np.ones(healthy.shape, bool), quantile=0.9)
+    sick = rng.standard_normal(SHAPE)
+    sick[:3] += 20.0  # half the brain
+    equalized = spread.equalize(sick, np.ones(SHAPE, bool))
+    assert equalized[:3].mean() > 15
+    np.testing.assert_allclose(equalized, sick * spread.typical / spread.highest)
+
+
+def test_an_empty_brain_has_no_spread_to_equalize():
+    spread = ScanSpread(0.9, 1.0, 0.5, 2.0)
+    np.testing.assert_array_equal(spread.equalize(np.zeros(SHAPE), np.zeros(SHAPE, bool)), 0)
+
+
+def test_scans_scored_together_score_as_they_do_alone():
+    rng = np.random.default_rng(3)
+    image = rng.standard_normal((3, *SHAPE)) * np.array([0.8, 1.0, 1.3])[:, None, None, None]
+    together = CellMaps(np.zeros_like(image), image, rng.random(image.shape) < 0.9)
+    standard = place_only(sides_share=0.5, spread=ScanSpread(0.9, 1.5, 1.2, 2.0))
+    alone = [standard.score(CellMaps(*parts)) for parts in zip(together.flow, together.image, together.brain)]
+    np.testing.assert_array_equal(standard.score(together), np.stack(alone))
+
+
+def test_the_other_side_is_used_where_it_helps_to_find_planted_lesions():
+    """Whole-brain patterns that both sides share hide one-sided lesions from the plain place term."""
+    rng = np.random.default_rng(4)
+
+    def scans(count):
+        pattern = 3 * rng.standard_normal((count, *SHAPE))
+        return pattern + pattern[..., ::-1] + 0.3 * rng.standard_normal((count, *SHAPE))
+
+    healthy, calibration, planted = scans(30), scans(10), scans(10)
+    truth = np.zeros(planted.shape, bool)
+    truth[:, 2:4, 4:8, 2:6] = True
+    standard, tried = choose_standard(
+        maps_of(healthy), maps_of(planted + 6 * truth), truth, calibration=maps_of(calibration)
+    )
+    assert standard.sides_share > 0 and standard.spread is not None
+    assert standard.spread.lowest <= standard.spread.typical <= standard.spread.highest
+    assert max(v for k, v in tried.items() if "sides 0.5" in k) > max(v for k, v in tried.items() if k.endswith(" 0"))
