@@ -109,6 +109,44 @@ def test_the_command_line_runs_there(installed):
     assert "adult-reflect: ok" in run_there(installed.folder, code)
 
 
+OPEN_MODULES = """
+import sys
+from pathlib import Path
+
+folder, repository, *absent = sys.argv[1:]
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.path.append(repository)
+from Testing import host
+host.install()
+from Testing.host import failures, scripted
+sys.excepthook = sys.__excepthook__  # the host collects what is raised; here it ends the process
+sys.meta_path.insert(0, Absent())
+for file in sorted(Path(folder).glob("*.py")):
+    scripted.load_module(file)
+    scripted.enter(file.stem)
+    scripted.leave(file.stem)
+assert not failures.take()
+own = {name: module for name, module in sys.modules.items() if name.startswith(("neurogen", "NeuroGen", "Neonatal"))}
+print(*(module.__file__ for module in own.values() if getattr(module, "__file__", None)), sep="\\n")
+"""
+
+
+def test_modules_open_from_there_without_the_packages_that_slicer_lacks(installed):
+    from Testing import host
+
+    if host.missing():
+        pytest.skip(host.missing())
+    absent = ["torch", "monai", "einops", "sklearn", "nibabel", "nilearn", "safetensors", "platformdirs", "tqdm"]
+    places = run_there(installed.folder, OPEN_MODULES, str(installed.folder), str(REPOSITORY), *absent).splitlines()
+    assert len(places) > 20
+    assert all(Path(place).is_relative_to(installed.folder) for place in places), places
+
+
 def test_the_lists_are_up_to_date():
     stale = [str(path) for path, text in cmake_lists.texts(REPOSITORY).items() if path.read_text() != text]
     assert not stale, "run `make cmake-lists`"
