@@ -1,0 +1,58 @@
+"""A site model: harmonizer, flow and what is known of the reference site, loaded from a model folder."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from neurogen.errors import ModelUnavailable, UsageError
+from neurogen.models import Model
+from neurogen.networks.factory import build, load_network
+from neurogen.networks.harmonizer_unet import HarmonizerUNet
+
+QUANTILES = 201
+
+
+@dataclass(frozen=True, eq=False)
+class SiteModel:
+    """Networks in evaluation mode, without gradients.
+
+    histogram : (256,) shares of the reference brains' 2 mm cells by level 0..255; quantiles : (201,) in [0, 1]
+    source_bits : per plane of the flow, bits per pixel of kept-apart reference scans (recipe_flow.source_bits)
+    unit : intensity of the 98th percentile of a harmonized brain
+    """
+
+    model: Model
+    harmonizer: HarmonizerUNet
+    flow: nn.Module
+    histogram: np.ndarray
+    quantiles: np.ndarray
+    source_bits: dict[str, dict[str, float]]
+    unit: float
+
+    @property
+    def planes(self) -> tuple[str, ...]:
+        """Those in which the flow knows what is likely."""
+        return tuple(self.source_bits)
+
+
+def load_site(model: Model, *, device: str = "cpu") -> SiteModel:
+    """Raises UsageError for a model of another task, ModelUnavailable when a part is missing or corrupt."""
+    if model.manifest["task"] != "harmonize":
+        raise UsageError(f"The model {model.id!r} is for {model.manifest['task']}; choose a harmonization model.")
+    flow = build(model.manifest["flow_network"])
+    try:
+        flow.load_state_dict({name: value.float() for name, value in model.tensors("flow").items()})
+    except RuntimeError as error:
+        raise ModelUnavailable(f"The flow of the model {model.id!r} does not fit its manifest: {error}") from error
+    reference = model.tensors("reference")
+    calibration = model.manifest["calibration"]
+    return SiteModel(
+        model,
+        load_network(model, device),
+        flow.eval().requires_grad_(False).to(device),
+        reference["histogram"].float().numpy(),
+        reference["quantiles"].float().numpy(),
+        calibration["source_bits"],
+        float(calibration["reference_unit"]),
+    )

@@ -1,0 +1,62 @@
+"""Prepared scans as flow and harmonizer see them: pictures of 2 mm in whole levels, across any of three axes.
+
+2 mm, because what a flow charges for a picture depends first on how sharp it is: a scan resampled from 2 mm would look
+likelier than any scan of the reference site. A picture holds a whole brain: 96 x 80 pixels axially.
+"""
+
+import numpy as np
+
+from neurogen.preprocess.grid import GRID_SHAPE, to_slices
+from neurogen.training.cache import SliceCache
+
+FOLD = 2  # voxels of 1 mm along the side of one pixel
+PIXEL_MM = 2.0
+PLANES = ("axial", "coronal", "sagittal")
+LEAST_SHARE = 0.08  # of the picture that must be brain to be worth judging
+
+
+def to_levels(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Prepared image in [0, 1] and brain (160, 192, 160) -> (80, 96, 80) uint8, at least 1 in the brain, 0 outside.
+
+    A cell is brain when half its voxels are; its level is the mean of these.
+    """
+    inside = _sum_of_cells(brain.astype(np.float32))
+    mean = _sum_of_cells(np.where(brain, image, 0).astype(np.float32)) / np.maximum(inside, 1)
+    levels = np.clip(np.round(mean * 255), 1, 255)
+    return np.where(inside >= FOLD**3 / 2, levels, 0).astype(np.uint8)
+
+
+def pictures(levels: np.ndarray, plane: str) -> np.ndarray:
+    """(80, 96, 80) -> slices (N, rows, columns): axial (80, 96, 80), coronal (96, 80, 80), sagittal (80, 80, 96)."""
+    if plane == "axial":
+        return to_slices(levels)
+    axis = {"coronal": 1, "sagittal": 0}[plane]
+    return np.ascontiguousarray(np.moveaxis(levels, axis, 0).transpose(0, 2, 1)[:, ::-1])
+
+
+def worth_judging(stack: np.ndarray) -> np.ndarray:
+    """Indices of the pictures (N, rows, columns) with enough brain."""
+    return np.flatnonzero((stack > 0).mean((1, 2)) >= LEAST_SHARE)
+
+
+def spread(stack: np.ndarray, count: int) -> np.ndarray:
+    """`count` pictures with enough brain, evenly spread over the stack (all where there are fewer)."""
+    chosen = worth_judging(stack)
+    return stack[chosen[np.unique(np.linspace(0, len(chosen) - 1, count).round().astype(int))]]
+
+
+def site_scans(cache: SliceCache, contrast: str, split: str) -> dict[str, np.ndarray]:
+    """Levels (80, 96, 80) of every volume of a contrast and a split, by subject."""
+    found = {}
+    for subject in np.unique(cache.subject[cache.where(split=split, contrast=contrast)]):
+        index = np.flatnonzero(cache.subject == subject)
+        volume = np.zeros((GRID_SHAPE[2], GRID_SHAPE[1], GRID_SHAPE[0]), np.uint8)
+        volume[cache.level[index]] = cache.images[index]
+        image = np.ascontiguousarray(volume.transpose(2, 1, 0)[:, ::-1])
+        found[str(subject)] = to_levels(image / np.float32(255), image > 0)
+    return found
+
+
+def _sum_of_cells(array: np.ndarray) -> np.ndarray:
+    i, j, k = (n // FOLD for n in array.shape)
+    return array.reshape(i, FOLD, j, FOLD, k, FOLD).sum((1, 3, 5))

@@ -1,0 +1,137 @@
+"""What is done to a scan, and what adaptation may change of it.
+
+`CurveTransform` for the head "curve": each scan's own curve as the harmonizer reads it, plus what adaptation adds for
+the whole site: a shift of the curve and a smooth shading. `NetworkTransform` for the published heads: the network
+itself, all of whose weights adapt. Both take pictures in levels 0..255 and give levels, 0 outside the brain.
+"""
+
+import copy
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from neurogen.harmonize.shading import TERMS, log_shading, places_of_voxels
+from neurogen.networks.harmonizer_unet import HarmonizerUNet, follow_curve
+from neurogen.preprocess.grid import GRID_AFFINE, from_slices, to_slices
+from neurogen.preprocess.prepare import PreparedScan, to_native
+
+TOP = 255.0
+BATCH = 16
+
+
+class CurveTransform(nn.Module):
+    """y = f_scan+shift(x exp(-shading)), of every voxel on the scan's own grid."""
+
+    learning_rate = 0.03  # ours; few parameters, of which each acts on all pixels
+
+    def __init__(self, network: HarmonizerUNet, *, shading: bool = True):
+        super().__init__()
+        self.network = network.requires_grad_(False)
+        self.shift = nn.Parameter(torch.zeros(1, network.nodes + 1))
+        self.shading = nn.Parameter(torch.zeros(len(TERMS)), requires_grad=shading)
+
+    @torch.no_grad()
+    def read(self, stacks: Sequence[np.ndarray]) -> Tensor:
+        """(1, nodes + 1): the mean curve of a scan's pictures (each stack (N, rows, columns)), weighted by brain."""
+        total, weight = 0.0, 0.0
+        for stack in stacks:
+            for start in range(0, len(stack), BATCH):
+                levels = torch.from_numpy(stack[start : start + BATCH].astype(np.float32))[:, None]
+                brain = (levels > 0).flatten(1).sum(1, keepdim=True).float()
+                raw = self.network.curve_of(levels.to(self.shift.device) / TOP).cpu()
+                total, weight = total + (raw * brain).sum(0, keepdim=True), weight + float(brain.sum())
+        return (total / max(weight, 1.0)).to(self.shift.device)
+
+    def forward(self, levels: Tensor, place: Tensor, read: Tensor) -> Tensor:
+        """(B, 1, H, W) levels at `place` (B, 3, H, W), with the curves `read` (B or 1, nodes + 1) of their scans."""
+        unshaded = levels / TOP * torch.exp(-log_shading(place, self.shading))
+        return follow_curve(unshaded, read + self.shift) * TOP
+
+    def adapted(self) -> dict[str, Tensor]:
+        """What adaptation has changed, to be kept for later scans of the site."""
+        return {"shift": self.shift.detach().clone(), "shading": self.shading.detach().clone()}
+
+    def take(self, adapted: dict[str, Tensor]) -> None:
+        with torch.no_grad():
+            self.shift.copy_(adapted["shift"])
+            self.shading.copy_(adapted["shading"])
+
+    def penalty(self) -> Tensor:
+        """Squared distance from the harmonizer as trained, which keeps the flow from being pleased at any price."""
+        return self.shift.square().sum() + self.shading.square().sum()
+
+    @torch.no_grad()
+    def on_grid(self, prepared: PreparedScan, read: Tensor) -> np.ndarray:
+        """(160, 192, 160) harmonized image in [0, 1] on the working grid."""
+        return np.clip(self._applied(prepared.image, prepared.brain, GRID_AFFINE, read), 0, 1)
+
+    @torch.no_grad()
+    def on_scan(self, prepared: PreparedScan, read: Tensor) -> np.ndarray:
+        """The harmonized scan on its own grid, 1.0 = 98th percentile of the reference; nothing is resampled."""
+        scaled = prepared.scale.apply(prepared.corrected)
+        template_from_voxel = np.linalg.inv(prepared.scan_from_grid) @ prepared.native.affine
+        return self._applied(scaled, prepared.native_brain, template_from_voxel, read)
+
+    def _applied(
+        self, image: np.ndarray, brain: np.ndarray, template_from_voxel: np.ndarray, read: Tensor
+    ) -> np.ndarray:
+        out = np.zeros(image.shape, np.float32)
+        box = tuple(slice(ends.min(), ends.max() + 1) for ends in np.nonzero(brain))
+        start = np.eye(4)
+        start[:3, 3] = [part.start for part in box]
+        place = places_of_voxels(brain[box].shape, template_from_voxel @ start)[:, brain[box]]
+        values = torch.from_numpy(np.maximum(image[brain], 1e-6).astype(np.float32))[None, None]
+        shading = log_shading(torch.from_numpy(place)[None], self.shading.detach().cpu())
+        mapped = follow_curve(values * torch.exp(-shading), (read + self.shift).detach().cpu())
+        out[brain] = np.maximum(mapped[0, 0].numpy(), 0)
+        return out
+
+
+class NetworkTransform(nn.Module):
+    """y = h(x), slice by slice on the working grid; what changed is brought home and added to the scan."""
+
+    learning_rate = 5e-7  # thesis section 2.4.1; the published code: 4e-6
+
+    def __init__(self, network: HarmonizerUNet):
+        super().__init__()
+        self.network = copy.deepcopy(network).requires_grad_(True)
+        self._start = {name: p.detach().clone() for name, p in self.network.named_parameters()}
+
+    def read(self, stacks: Sequence[np.ndarray]) -> Tensor:
+        """Nothing is read from a scan beforehand."""
+        return torch.zeros(1, 1)
+
+    def forward(self, levels: Tensor, place: Tensor, read: Tensor) -> Tensor:
+        return self.network(levels / TOP) * TOP
+
+    def adapted(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+
+    def take(self, adapted: dict[str, Tensor]) -> None:
+        self.network.load_state_dict(adapted)
+
+    def penalty(self) -> Tensor:
+        return sum((p - self._start[n].to(p.device)).square().sum() for n, p in self.network.named_parameters())
+
+    @torch.no_grad()
+    def on_grid(self, prepared: PreparedScan, read: Tensor) -> np.ndarray:
+        """(160, 192, 160); 1 mm slices as they are: the network saw pixels of 2 mm, edges of which look alike."""
+        slices = to_slices(prepared.image)
+        device = next(self.network.parameters()).device
+        parts = [
+            self.network(torch.from_numpy(slices[k : k + BATCH])[:, None].to(device))[:, 0].cpu().numpy()
+            for k in range(0, len(slices), BATCH)
+        ]
+        return np.clip(from_slices(np.concatenate(parts)), 0, 1) * prepared.brain
+
+    def on_scan(self, prepared: PreparedScan, read: Tensor) -> np.ndarray:
+        change = to_native(self.on_grid(prepared, read) - prepared.image, prepared).array
+        scaled = prepared.scale.apply(prepared.corrected)
+        return np.where(prepared.native_brain, np.maximum(scaled + change, 0), 0).astype(np.float32)
+
+
+def transform_of(network: HarmonizerUNet, *, shading: bool = True) -> CurveTransform | NetworkTransform:
+    """The transform that a harmonizer's head calls for."""
+    return CurveTransform(network, shading=shading) if network.head == "curve" else NetworkTransform(network)
