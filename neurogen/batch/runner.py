@@ -45,7 +45,7 @@ def run_scans(
             while waiting and len(running) < jobs:
                 scan = waiting.popleft()
                 running[Child(python, words_of(scan), news)] = scan
-            _tell_progress(news, running, shares, progress)
+            _tell_progress(news, running, shares, progress, name_scans=jobs == 1)
             for child in [child for child in running if not child.running()]:
                 scan = running.pop(child)
                 shares[scan] = 1.0
@@ -58,16 +58,20 @@ def run_scans(
 
 
 def _tell_progress(
-    news: SimpleQueue, running: dict[Child, Scan], shares: dict[Scan, float], progress: Progress
+    news: SimpleQueue, running: dict[Child, Scan], shares: dict[Scan, float], progress: Progress, *, name_scans: bool
 ) -> None:
-    """Pass on one piece of news, or wait a moment for it."""
+    """Pass on one piece of news, or wait a moment for it. Scans that run at once are counted, not named in turn."""
     try:
         child, stage, fraction = news.get(timeout=SECONDS_BETWEEN_LOOKS)
     except Empty:
         return
-    if child in running:
-        shares[running[child]] = max(fraction, shares[running[child]])
-        progress(f"{running[child].name}: {stage}", sum(shares.values()) / len(shares))
+    if child not in running:
+        return
+    scan = running[child]
+    shares[scan] = max(fraction, shares[scan])
+    ended = sum(share == 1.0 for share in shares.values())
+    words = f"{ended} of {len(shares)}" + (f"; {scan.name}: {stage}" if name_scans else " scans")
+    progress(words, sum(shares.values()) / len(shares))
 
 
 def _stop(children: list[Child]) -> None:
