@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard, ScanSpread, published_map
+from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard, ScanSpread
 from neurogen.anomaly.codec import AutoencoderCodec, Codec, PixelCodec
 from neurogen.anomaly.contrast_scale import ContrastScale
 from neurogen.anomaly.correction import Conditions, Corrected, Correction, ReflectCorrection, correction_of
@@ -178,16 +178,6 @@ class Detector:
         if settings.sigma_cells is not None:
             return settings.sigma_cells
         return self.healthy[contrast].sigma_cells if contrast in self.healthy else 1.0
-
-    def published_score(
-        self, slices: np.ndarray, brain: np.ndarray, contrast: str, settings: ScoreSettings
-    ) -> np.ndarray:
-        """Eq. 5.10 as the published evaluation computes it (N, 192, 160): the baseline that the score is judged by."""
-        scale = self.contrasts[contrast]
-        standardized = scale.standardize(slices, brain)
-        correction = self.correct_slices(standardized, contrast, settings)
-        difference = (standardized - correction.restored) * brain * scale.deviation
-        return published_map(difference, correction.code_change * scale.deviation, correction.factor)
 
 
 def to_slabs(image: np.ndarray, brain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ put into a table, a colleague's own detector too. Scores are floats, higher = mo
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -16,9 +17,11 @@ from neurogen.evaluation.references import HealthyStatistics, ReferenceIntensity
 from neurogen.training.cache import pad_pictures
 
 if TYPE_CHECKING:
+    from neurogen.anomaly.detector import Detector
     from neurogen.models import Model, ModelStore
 
-REFLECT_MODELS = {"reflect": "adult-reflect", "reflect-2": "adult-reflect-2"}
+PUBLISHED = "reflect-published"  # the same network, with the anomaly map of the published evaluation
+REFLECT_MODELS = {PUBLISHED: "adult-reflect", "reflect": "adult-reflect", "reflect-2": "adult-reflect-2"}
 METHODS = ("reference-intensity", "reference-zscore", *REFLECT_MODELS)
 STATISTICS_MODEL = "adult-reflect"  # the shipped model that carries the healthy statistics of the FLAIR slices
 
@@ -66,6 +69,44 @@ class Reflect:
         return np.abs(score_volume(self.model, image, brain, contrast=self.contrast, device=self.device)[0])
 
 
+@dataclass(frozen=True)
+class ReflectPublished:
+    """A REFLECT model under the map of eq. 5.10 as published: unsigned, clipped, smoothed, no healthy statistics.
+
+    It has no operating point of its own: the benchmark calibrates it where it has healthy scans to do so.
+    """
+
+    name: str
+    model: "Model"
+    contrast: str
+    device: str
+    threshold: float | None = None
+
+    def score_slices(self, images: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """uint8 slices as `Reflect` takes them."""
+        from neurogen.anomaly.published import published_slices
+
+        padded = pad_pictures(images.astype(np.float32) / 255)
+        scores = published_slices(self._detector(), padded, pad_pictures(brain), contrast=self.contrast)
+        return crop_from_grid(scores, images.shape[1:])
+
+    def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """A prepared scan as `Reflect` takes it."""
+        from neurogen.anomaly.published import published_volume
+
+        return published_volume(self._detector(), image, brain, contrast=self.contrast)
+
+    def _detector(self) -> "Detector":
+        return _loaded(self.model, self.device)
+
+
+@lru_cache(maxsize=1)
+def _loaded(model: "Model", device: str) -> "Detector":
+    from neurogen.anomaly.detector import load_detector
+
+    return load_detector(model, device=device)
+
+
 def crop_from_grid(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """(N, 192, 160) -> (N, *shape): the inverse of `pad_pictures`."""
     top, left = (slices.shape[1] - shape[0]) // 2, (slices.shape[2] - shape[1]) // 2
@@ -111,8 +152,8 @@ def resolve(
     return chosen, notes
 
 
-def reflect_method(name: str, store: "ModelStore", *, contrast: str, device: str) -> Reflect:
-    """The model behind `reflect` or `reflect-2`, with its manifest's operating point for this contrast."""
+def reflect_method(name: str, store: "ModelStore", *, contrast: str, device: str) -> Reflect | ReflectPublished:
+    """The model behind a name of REFLECT_MODELS, with its manifest's operating point for this contrast."""
     model = store.get(REFLECT_MODELS[name])
     known = model.manifest.get("contrast_scales", {})
     if contrast not in known:
@@ -120,6 +161,8 @@ def reflect_method(name: str, store: "ModelStore", *, contrast: str, device: str
             f"The model {model.id!r} knows {', '.join(known) or 'no contrast'}, but {contrast} is scored here. "
             "Train it with such images, or choose another benchmark."
         )
+    if name == PUBLISHED:
+        return ReflectPublished(name, model, contrast, choose_device(device))
     return Reflect(name, model, contrast, choose_device(device), operating_threshold(model, contrast))
 
 
