@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurogen.environment import versions
-from neurogen.outputs import LEAST_FREE_BYTES, write_json
+from neurogen.outputs import LEAST_FREE_BYTES, file_of, input_of, write_json
 from neurogen.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -94,15 +94,8 @@ def record_of(
         "seed": settings.seed,
         "device": detection.facts.get("device", settings.device),
         "versions": versions(),
-        "input": {
-            "file": volume.facts.get("name", ""),
-            "sha256": volume.facts.get("sha256", ""),
-            "shape": volume.shape,
-            "spacing_mm": volume.spacing_mm,
-            "affine": volume.affine,
-            "facts": volume.facts,
-        },
-        "mask": None if mask is None else {"file": mask.facts.get("name", ""), "sha256": mask.facts.get("sha256", "")},
+        "input": input_of(volume),
+        "mask": None if mask is None else file_of(mask),
         "operating_point": asdict(detection.operating_point),
         "facts": detection.facts,
         "warnings": detection.warnings,

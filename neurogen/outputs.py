@@ -11,9 +11,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from neurogen.errors import InputRefused, UsageError
+
+if TYPE_CHECKING:
+    from neurogen.volumes import Volume
 
 LEAST_FREE_BYTES = 64 * 2**20
 _LOCK = ".lock"
@@ -73,6 +76,22 @@ def discard_part(folder: Path) -> None:
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Indented JSON; arrays and paths become lists and text, NaN becomes null."""
     path.write_text(json.dumps(plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def file_of(volume: "Volume") -> dict[str, Any]:
+    """How a record names the file a volume came from."""
+    return {"file": volume.facts.get("name", ""), "sha256": volume.facts.get("sha256", "")}
+
+
+def input_of(volume: "Volume") -> dict[str, Any]:
+    """How a record describes the scan or label map that a job was given."""
+    return {
+        **file_of(volume),
+        "shape": volume.shape,
+        "spacing_mm": volume.spacing_mm,
+        "affine": volume.affine,
+        "facts": volume.facts,
+    }
 
 
 def plain(value: Any) -> Any:

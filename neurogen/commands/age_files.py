@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurogen.environment import versions
-from neurogen.outputs import plain, write_json
+from neurogen.outputs import input_of, plain, write_json
 
 if TYPE_CHECKING:
     from neurogen.brain_age.age_model import AgeModel
@@ -113,13 +113,7 @@ def record_of(
         "warnings": estimate.warnings,
         "model": _facts_of(model),
         "segmented_by": None if segmenter is None else _facts_of(segmenter),
-        "input": {
-            "file": volume.facts.get("name", ""),
-            "sha256": volume.facts.get("sha256", ""),
-            "shape": volume.shape,
-            "spacing_mm": volume.spacing_mm,
-            "affine": volume.affine,
-        },
+        "input": input_of(volume),
         "columns": COLUMNS,
         "versions": versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from neurogen.environment import choose_device
 from neurogen.errors import Cancelled, InputRefused, UsageError
 from neurogen.progress import Progress, silent
 from neurogen.training.checkpoint import load_checkpoint, refuse_to_overwrite, save_checkpoint
@@ -83,13 +84,6 @@ class FitResult:
     history: tuple[dict[str, float], ...]
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of a settings value; "auto" is CUDA where there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
 def fit(
     task: Task, settings: LoopSettings, out: Path, *, resume: bool = False, progress: Progress = silent
 ) -> FitResult:
@@ -125,7 +119,7 @@ class _Run:
 
     def __init__(self, task: Task, settings: LoopSettings, out: Path, progress: Progress):
         self.task, self.settings, self.out, self.progress = task, settings, out, progress
-        self.device = pick_device(settings.device)
+        self.device = torch.device(choose_device(settings.device))
         self.network = task.network.to(self.device)
         self.optimizer = decaying_adamw(self.network, settings.learning_rate, settings.weight_decay)
         self.average = WeightAverage(self.network, decay=settings.ema_decay)
