@@ -19,6 +19,7 @@ from neurogen import cli
 from neurogen.batch.ages import AgeTables
 from neurogen.batch.inputs import find_scans
 from neurogen.batch.jobs import COMMANDS
+from neurogen.commands import batch as batch_command
 from neurogen.errors import InputRefused, UsageError
 from neurogen.volumes import save_volume
 
@@ -129,6 +130,13 @@ def test_bids_gives_every_run_of_every_session_once(tmp_path):
     assert names(find_scans(tmp_path, AGE, output=tmp_path / "o")) == ["sub-1_T2w"]
 
 
+def test_a_link_is_named_as_it_is_called_in_the_data_set(tmp_path):
+    touch(tmp_path, ".git/annex/MD5E-s1--a.nii.gz")
+    (tmp_path / "sub-1" / "anat").mkdir(parents=True)
+    (tmp_path / "sub-1/anat/sub-1_T1w.nii.gz").symlink_to(tmp_path / ".git/annex/MD5E-s1--a.nii.gz")
+    assert names(find_scans(tmp_path, DETECT, output=tmp_path / "o")) == ["sub-1_T1w"]
+
+
 def test_bids_prefers_a_label_map_to_the_image_that_it_was_made_from(tmp_path):
     touch(tmp_path, *(f"sub-1/anat/sub-1_{end}.nii.gz" for end in ("T2w", "desc-drawem9_dseg", "desc-drawem87_dseg")))
     touch(tmp_path, "sub-2/anat/sub-2_T2w.nii.gz")
@@ -197,6 +205,12 @@ def test_nothing_to_do_is_refused(tmp_path):
     for source in (tmp_path, tmp_path / "absent"):
         with pytest.raises(InputRefused):
             find_scans(source, DETECT, output=tmp_path / "o")
+
+
+def test_the_tables_of_commands_agree():
+    assert set(COMMANDS) == set(batch_command.MODULES)
+    for name, module in batch_command.MODULES.items():
+        assert COMMANDS[name].record == module.RECORD
 
 
 # What becomes of them

@@ -170,7 +170,7 @@ def _path_name(path: Path, folder: Path) -> str:
 
 
 def _stem(path: Path) -> str:
-    name = path.resolve().name
+    name = path.absolute().name  # as it is called here: data sets under git-annex are links to hashes
     ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
     return name[: len(name) - len(ending)]
 
