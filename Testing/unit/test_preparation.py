@@ -1,13 +1,17 @@
 """Registration, bias field, intensity scale and the way back: known transforms, known fields, exact round trips."""
 
+import signal
+import threading
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from neurogen.errors import InputRefused
+from neurogen.errors import Cancelled, InputRefused
 from neurogen.preprocess.bias_field import correct_bias_field
 from neurogen.preprocess.grid import GRID_AFFINE, GRID_SHAPE
 from neurogen.preprocess.intensity import median_scale, percentile_scale
+from neurogen.preprocess.itk_threads import stoppable
 from neurogen.preprocess.prepare import PreparationSettings, prepare, to_native
 from neurogen.preprocess.registration import register_to_template
 from neurogen.preprocess.template import template_on_grid, template_t1
@@ -123,3 +127,30 @@ def test_scales_have_their_definition_and_their_inverse():
     assert np.median(values) == pytest.approx(0, abs=1e-6)
     assert np.subtract(*np.percentile(values, [75, 25])) == pytest.approx(1, abs=1e-5)
     np.testing.assert_allclose(relative.invert(relative.apply(raw)), raw)
+
+
+def test_a_long_call_gives_its_result_and_its_errors():
+    assert stoppable(lambda: 7, abort=lambda: None) == 7
+    with pytest.raises(InputRefused, match="no brain"):
+        stoppable(lambda: (_ for _ in ()).throw(InputRefused("no brain")), abort=lambda: None)
+
+
+def test_a_signal_stops_a_long_call_that_would_go_on_for_minutes():
+    """The call hears only `abort`; the signal's exception has to come through without waiting for the call's end."""
+    told, started = threading.Event(), threading.Event()
+
+    def call():
+        started.set()
+        told.wait(120)
+
+    def cancel(number, frame):
+        raise Cancelled("Cancelled.")
+
+    before = signal.signal(signal.SIGTERM, cancel)
+    threading.Thread(target=lambda: (started.wait(), signal.raise_signal(signal.SIGTERM)), daemon=True).start()
+    try:
+        with pytest.raises(Cancelled):
+            stoppable(call, abort=told.set)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert told.is_set()

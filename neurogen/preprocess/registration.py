@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from neurogen.errors import InputRefused
-from neurogen.preprocess.itk_threads import one_itk_thread
+from neurogen.preprocess.itk_threads import one_itk_thread, stoppable
 from neurogen.preprocess.template import template_t1
 from neurogen.progress import Progress, silent
 from neurogen.volumes import Volume, resample_to
@@ -120,7 +120,7 @@ def _descend(fixed, moving, start, settings: RegistrationSettings, *, iterations
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(start, inPlace=False)
-    result = method.Execute(fixed, moving)
+    result = stoppable(lambda: method.Execute(fixed, moving), abort=method.Abort)
     if isinstance(result, sitk.CompositeTransform):
         result = result.GetNthTransform(0)
     return method.GetMetricValue(), result.Downcast()
