@@ -34,6 +34,7 @@ __all__ = [
 
 FLASHES = 3
 FLASH_MS = 160
+_flashing: set[tuple[str, str]] = set()
 
 
 def showOverlay(
@@ -111,25 +112,27 @@ def hideLegend(node) -> None:
 def flashSegment(segmentationNode, segmentId: str) -> None:
     """Blink one segment three times, without waiting; it ends as it was."""
     display = segmentationNode.GetDisplayNode()
-    if display is None or segmentationNode.GetSegmentation().GetSegment(segmentId) is None:
+    key = (segmentationNode.GetID(), segmentId)
+    if display is None or key in _flashing or not _hasSegment(segmentationNode, segmentId):
         return
-    if display.GetAttribute("NeuroGen.flashing"):
-        return
-    display.SetAttribute("NeuroGen.flashing", segmentId)
-    fill, outline = display.GetSegmentOpacity2DFill(segmentId), display.GetSegmentOpacity2DOutline(segmentId)
+    _flashing.add(key)
+    wasVisible = display.GetSegmentVisibility(segmentId)
 
     def step(left: int) -> None:
-        if not slicer.mrmlScene.IsNodePresent(display):
+        if not slicer.mrmlScene.IsNodePresent(display) or not _hasSegment(segmentationNode, segmentId):
+            _flashing.discard(key)
             return
-        isOn = left % 2 == 1
-        display.SetSegmentOpacity2DFill(segmentId, 1.0 if isOn else fill)
-        display.SetSegmentOpacity2DOutline(segmentId, 1.0 if isOn else outline)
+        display.SetSegmentVisibility(segmentId, left % 2 == 0 and (left > 0 or wasVisible))
         if left > 0:
             _later(FLASH_MS, lambda: step(left - 1))
         else:
-            display.RemoveAttribute("NeuroGen.flashing")
+            _flashing.discard(key)
 
     step(2 * FLASHES - 1)
+
+
+def _hasSegment(segmentationNode, segmentId: str) -> bool:
+    return segmentationNode.GetSegmentation().GetSegment(segmentId) is not None
 
 
 def _setLayers(background, foreground, opacity: float, views: tuple[str, ...] | None) -> bool:
