@@ -55,7 +55,10 @@ def _largest_series(path: Path) -> list[str]:
     import SimpleITK as sitk
 
     reader = sitk.ImageSeriesReader
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)  # a folder without DICOM images gets our sentence, not ITK's
     series = [reader.GetGDCMSeriesFileNames(str(path), uid) for uid in reader.GetGDCMSeriesIDs(str(path))]
+    sitk.ProcessObject.SetGlobalWarningDisplay(shown)
     if not series:
         raise InputRefused(
             f"The folder {path.name} holds no DICOM images, but one DICOM series is needed directly in it. "

@@ -93,15 +93,14 @@ def read_itk(path: Path) -> Scan:
     shape = check_shape(path, reader.GetSize())
     if not _places_its_voxels(path, reader.GetMetaDataKeys()):
         refuse_unplaced(path, "neither a space (NRRD) nor a TransformMatrix (MetaImage)")
+    check_affine(path, itk_affine(reader))
     if len(reader.GetSize()) > 3:
         reader.SetExtractSize([*shape, *[0] * (len(reader.GetSize()) - 3)])
     try:
         image = reader.Execute()
     except RuntimeError as error:
         refuse_broken(path, "its voxels cannot be read", error)
-    affine = itk_affine(image)
-    check_affine(path, affine)
-    return Scan(itk_array(image).reshape(shape), affine, file_facts(path) | sidecar_facts(path))
+    return Scan(itk_array(image).reshape(shape), itk_affine(image), file_facts(path) | sidecar_facts(path))
 
 
 def itk_array(image) -> np.ndarray:
@@ -112,12 +111,12 @@ def itk_array(image) -> np.ndarray:
 
 
 def itk_affine(image) -> np.ndarray:
-    """Voxel -> RAS mm of a SimpleITK image; ITK's world is LPS. A 2-D image lies in the plane z = 0."""
-    size = image.GetDimension()
+    """Voxel -> RAS mm of a SimpleITK image or reader; ITK's world is LPS. A 2-D image lies in the plane z = 0."""
+    size = min(image.GetDimension(), 3)
     affine = np.eye(4)
-    direction = np.reshape(image.GetDirection(), (size, size))
-    affine[:size, :size] = direction * np.array(image.GetSpacing())
-    affine[:size, 3] = image.GetOrigin()
+    direction = np.reshape(image.GetDirection(), (image.GetDimension(),) * 2)[:size, :size]
+    affine[:size, :size] = direction * np.array(image.GetSpacing())[:size]
+    affine[:size, 3] = image.GetOrigin()[:size]
     return LPS_TO_RAS @ affine
 
 

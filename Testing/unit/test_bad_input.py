@@ -148,6 +148,57 @@ def huge_nrrd(folder):
     return path
 
 
+def huge_metaimage(folder):
+    path = folder / "huge.mha"
+    path.write_text(
+        "ObjectType = Image\nNDims = 3\nBinaryData = True\nTransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset = 0 0 0\n"
+        "ElementSpacing = 1 1 1\nDimSize = 3000 3000 3000\nElementType = MET_DOUBLE\nElementDataFile = LOCAL\n"
+    )
+    return path
+
+
+def huge_dicom(folder):
+    """Every slice claims 30000 rows and columns (tags 0028,0010 and 0028,0011)."""
+    write_dicom_series(Volume(values(), AFFINE), folder, {})
+    for file in folder.glob("*.dcm"):
+        content = bytearray(file.read_bytes())
+        for tag in (b"\x28\x00\x10\x00\x02\x00\x00\x00", b"\x28\x00\x11\x00\x02\x00\x00\x00"):
+            place = content.index(tag) + len(tag)
+            content[place : place + 2] = (30000).to_bytes(2, "little")
+        file.write_bytes(content)
+    return folder
+
+
+def singular_metaimage(folder):
+    path = folder / "flat.mhd"
+    sitk.WriteImage(sitk.GetImageFromArray(values()), str(path))
+    path.write_text(path.read_text().replace("1 0 0 0 1 0 0 0 1", "1 0 0 0 0 0 0 0 1"))
+    return path
+
+
+def singular_nrrd(folder):
+    path = folder / "flat.nrrd"
+    header = (
+        "NRRD0004\ntype: short\ndimension: 3\nspace: left-posterior-superior\nsizes: 12 14 10\n"
+        "space directions: (1,0,0) (0,0,0) (0,0,1)\nendian: little\nencoding: raw\nspace origin: (0,0,0)\n\n"
+    )
+    path.write_bytes(header.encode() + values().tobytes())
+    return path
+
+
+def four_dimensional_nrrd(folder):
+    path = folder / "series.nrrd"
+    sitk.WriteImage(sitk.GetImageFromArray(np.stack([values()] * 2), isVector=False), str(path))
+    return path
+
+
+def metaimage_without_voxels(folder):
+    path = folder / "alone.mhd"
+    sitk.WriteImage(sitk.GetImageFromArray(values()), str(path))
+    path.with_suffix(".raw").unlink()
+    return path
+
+
 def color(folder):
     pixels = np.zeros(SHAPE, dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
     pixels["R"] = values() % 255
@@ -227,6 +278,12 @@ REFUSALS = [
     (two_dimensions, "is a single slice"),
     (huge_header, "claims 3000 x 3000 x 3000 voxels"),
     (huge_nrrd, "claims 3000 x 3000 x 3000 voxels"),
+    (huge_metaimage, "claims 3000 x 3000 x 3000 voxels"),
+    (huge_dicom, "claims 30000 x 30000 x 1 voxels"),
+    (singular_metaimage, "affine of flat.mhd is singular"),
+    (singular_nrrd, "affine of flat.nrrd is singular"),
+    (four_dimensional_nrrd, "has 4 dimensions .10 x 14 x 12 x 2."),
+    (metaimage_without_voxels, "alone.mhd is not a whole, valid image"),
     (color, "3 values a voxel"),
     (color_nrrd, "3 values a voxel"),
     (complex_numbers, "complex numbers"),
