@@ -70,12 +70,17 @@ def folders(root: Path) -> list[Folder]:
 
 def known_files(root: Path) -> list[str]:
     """The files of the repository; without git, all that lie in the tree."""
+    found = [name for name in _known_to_git(root) if (root / name).is_file()]
+    found = found or [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+    return sorted(name for name in found if "__pycache__" not in name and not name.startswith("."))
+
+
+def _known_to_git(root: Path) -> list[str]:
     try:
         done = subprocess.run(["git", "-C", root, "ls-files"], capture_output=True, text=True, check=True)
-        found = [name for name in done.stdout.splitlines() if (root / name).is_file()]
     except (OSError, subprocess.CalledProcessError):
-        found = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
-    return sorted(name for name in found if "__pycache__" not in name and not name.startswith("."))
+        return []
+    return done.stdout.splitlines()
 
 
 def module_names(files: list[str]) -> list[str]:

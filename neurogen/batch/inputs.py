@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from neurogen.batch.ages import AgeTables
 from neurogen.batch.jobs import BatchCommand, Scan
@@ -126,7 +127,7 @@ def _separator(head: str, stream) -> str:
 
 def _walk(folder: Path, output: Path, *, dicom: bool) -> Iterator[Path]:
     """Images, and folders that hold DICOM files and no image; nothing hidden, nothing of the output."""
-    for place, folders, files in os.walk(folder):
+    for place, folders, files in os.walk(folder, onerror=_refuse_unreadable):
         here = Path(place)
         folders[:] = sorted(name for name in folders if name[0] != "." and (here / name).resolve() != output)
         images = [here / name for name in files if name[0] != "." and name.lower().endswith(ENDINGS)]
@@ -137,8 +138,17 @@ def _walk(folder: Path, output: Path, *, dicom: bool) -> Iterator[Path]:
 
 def _is_dicom(path: Path) -> bool:
     offset, mark = _DICOM_MARK
-    with path.open("rb") as stream:
-        return stream.read(offset + len(mark))[offset:] == mark
+    try:
+        with path.open("rb") as stream:
+            return stream.read(offset + len(mark))[offset:] == mark
+    except OSError as error:
+        _refuse_unreadable(error)
+
+
+def _refuse_unreadable(error: OSError) -> NoReturn:
+    raise InputRefused(
+        f"{error.filename} cannot be read ({error.strerror}), so scans could be missed. Check its permissions."
+    ) from error
 
 
 def _anat_folders(folder: Path) -> Iterator[Path]:
