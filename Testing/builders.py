@@ -6,11 +6,13 @@ The phantom is a function of world millimeters, so the same head can be drawn on
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from neurogen.volumes import Volume
 
 DIRECTIONS = {"R": (1, 0, 0), "L": (-1, 0, 0), "A": (0, 1, 0), "P": (0, -1, 0), "S": (0, 0, 1), "I": (0, 0, -1)}
+VOXEL_ML = 0.000125  # of 0.5 mm
 BRAIN_RADII_MM = (65.0, 82.0, 60.0)  # an adult brain: 1.3 liters
 VENTRICLE_RADII_MM = (10.0, 24.0, 12.0)
 
@@ -114,3 +116,22 @@ def write_dicom_series(volume: Volume, folder: Path, tags: dict[str, str], *, ui
             image.SetMetaData(number, value)
         writer.SetFileName(str(folder / f"{uid}_{k:03d}.dcm"))
         writer.Execute(image)
+
+
+def blobs(shape=(60, 66, 54), seed=0) -> np.ndarray:
+    """All 87 labels as a Voronoi pattern inside an ellipsoid."""
+    rng = np.random.default_rng(seed)
+    grid = np.indices(shape).reshape(3, -1).T
+    center = np.array(shape) / 2
+    inside = (((grid - center) / (center - 4)) ** 2).sum(axis=1) < 1
+    seeds = grid[rng.choice(np.flatnonzero(inside), 87, replace=False)]
+    labels = np.zeros(len(grid), dtype=np.int16)
+    labels[inside] = cKDTree(seeds).query(grid[inside])[1] + 1
+    return labels.reshape(shape)
+
+
+def as_head(labels: np.ndarray, *, head_ml: float = 350.0) -> Volume:
+    """The pattern enlarged so that it has a newborn's size at 0.5 mm."""
+    factor = int(np.ceil((head_ml / (np.count_nonzero(labels) * VOXEL_ML)) ** (1 / 3)))
+    large = labels.repeat(factor, 0).repeat(factor, 1).repeat(factor, 2)
+    return Volume(large, np.diag([0.5, 0.5, 0.5, 1.0]))

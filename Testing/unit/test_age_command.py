@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import as_head, blobs
 from test_age_regression import synthetic
-from test_region_features import as_head, blobs
 
 from neurogen import cli
 from neurogen.brain_age import growth

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_region_features import as_head, blobs
+from builders import as_head, blobs
 
 from neurogen import cli
 from neurogen.batch.ages import AgeTables

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from builders import VOXEL_ML, as_head, blobs
 from scipy import ndimage
 
 from neurogen.brain_age.features import region_features
@@ -11,29 +12,7 @@ from neurogen.brain_age.resampling import resample_labels, restore_surfaces
 from neurogen.errors import InputRefused
 from neurogen.volumes import Volume, load_volume
 
-VOXEL_ML = 0.000125
 ASEG = np.array([0, 2, 3, 4, 5, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 24, 26, 28, 41, 42, 43, 46, 47, 49, 50, 51])
-
-
-def blobs(shape=(60, 66, 54), seed=0) -> np.ndarray:
-    """All 87 labels as a Voronoi pattern inside an ellipsoid."""
-    rng = np.random.default_rng(seed)
-    grid = np.indices(shape).reshape(3, -1).T
-    center = np.array(shape) / 2
-    inside = (((grid - center) / (center - 4)) ** 2).sum(axis=1) < 1
-    seeds = grid[rng.choice(np.flatnonzero(inside), 87, replace=False)]
-    from scipy.spatial import cKDTree
-
-    labels = np.zeros(len(grid), dtype=np.int16)
-    labels[inside] = cKDTree(seeds).query(grid[inside])[1] + 1
-    return labels.reshape(shape)
-
-
-def as_head(labels: np.ndarray, *, head_ml: float = 350.0) -> Volume:
-    """The pattern enlarged so that it has a newborn's size at 0.5 mm."""
-    factor = int(np.ceil((head_ml / (np.count_nonzero(labels) * VOXEL_ML)) ** (1 / 3)))
-    large = labels.repeat(factor, 0).repeat(factor, 1).repeat(factor, 2)
-    return Volume(large, np.diag([0.5, 0.5, 0.5, 1.0]))
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,10 @@ class RegionUNet(nn.Module):
 
         p(region r | voxel x) = p(tissue t(r) | x) p(r | t(r), block of x)
 
-    and the many channels of the second factor are computed at half the resolution. The first input channel is the
-    image, the others say where a voxel lies in the brain's bounding box, -1 to 1 along R, A, S.
+    and the many channels of the second factor are computed at half the resolution. Tissue logits are those that the
+    UNet gives each voxel of a block, plus what a few filters at full resolution see in the image and in channels that
+    the UNet hands them. The first input channel is the image, the others say where a voxel lies in the brain's bounding
+    box, -1 to 1 along R, A, S.
     """
 
     def __init__(self, *, filters: Sequence[int], tissues: int, regions: int, details: int):
@@ -38,6 +40,7 @@ class RegionUNet(nn.Module):
         )
         # DynUNet registers every block a second time in `skip_layers`, which would store all weights twice.
         del self.unet.skip_layers
+        self.coarse = nn.Conv3d(filters[0], 8 * tissues, 1)
         self.shared = nn.Conv3d(filters[0], 8 * _SHARED, 1)
         self.fine = nn.Sequential(
             nn.Conv3d(1 + _SHARED, details, 3, padding=1), nn.LeakyReLU(0.01), nn.Conv3d(details, tissues, 1)
@@ -50,7 +53,8 @@ class RegionUNet(nn.Module):
         blocks = torch.cat([pixelunshuffle(image, 3, 2), functional.avg_pool3d(place, 2)], dim=1)
         features = self._features(blocks)
         shared = pixelshuffle(self.shared(features), 3, 2)
-        return self.fine(torch.cat([image, shared], dim=1)), self.unet.output_block(features)
+        tissues = pixelshuffle(self.coarse(features), 3, 2) + self.fine(torch.cat([image, shared], dim=1))
+        return tissues, self.unet.output_block(features)
 
     def _features(self, blocks: Tensor) -> Tensor:
         """DynUNet without its last layer."""

@@ -22,7 +22,7 @@ class NewbornSettings:
     """What a drawn brain may look like. All shares are of the brains. Ours."""
 
     shape: tuple[int, int, int] = (80, 80, 80)  # of the patch, voxels
-    real_share: float = 0.3  # show the scan that belongs to the label map
+    real_share: float = 0.45  # show the scan that belongs to the label map
     like_scan_share: float = 0.4  # drawn around the mean intensities of that scan; the rest are lawless
     blend_share: float = 0.4  # of the first: mixed with a drawn one
     flip_share: float = 0.5
@@ -30,7 +30,7 @@ class NewbornSettings:
     rim_share: float = 0.3  # keep a rim of unlabeled voxels
     deform: DeformSettings = field(
         default_factory=lambda: DeformSettings(
-            rotation_deg=20.0, scale=0.2, shear=0.08, shift_voxels=0.0, elastic_voxels=4.0, flip=False
+            rotation_deg=15.0, scale=0.15, shear=0.08, shift_voxels=0.0, elastic_voxels=4.0, flip=False
         )
     )
     acquisition: AcquisitionSettings = field(
