@@ -14,12 +14,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import neurogen
-from neurogen.commands import batch, benchmark, brain_age, demo, detect, doctor, models, train
+from neurogen.commands import batch, benchmark, brain_age, demo, detect, doctor, harmonize, models, train
 from neurogen.console import Console, explain
 from neurogen.environment import use_threads
 from neurogen.errors import Cancelled, NeuroGenError
 
-COMMANDS = (detect, brain_age, batch, demo, train, benchmark, models, doctor)
+COMMANDS = (detect, harmonize, brain_age, batch, demo, train, benchmark, models, doctor)
 EXIT_CODES = (
     "exit codes: 0 done, 2 wrong usage, 3 input refused, 4 model missing or corrupt, 5 out of memory, "
     "6 some scans of a batch failed, 130 cancelled"

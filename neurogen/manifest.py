@@ -9,7 +9,7 @@ from typing import Any
 from neurogen.errors import ModelUnavailable
 
 MANIFEST = "manifest.json"
-TASKS = ("brain-mask", "autoencoder", "anomaly", "brain-age", "regions")
+TASKS = ("brain-mask", "autoencoder", "anomaly", "brain-age", "regions", "flow", "harmonize")
 KEYS: dict[str, tuple[type, ...]] = {
     "id": (str,),
     "version": (str,),

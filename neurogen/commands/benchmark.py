@@ -11,6 +11,7 @@ BENCHMARKS = {
     "flair-stroke": ("neurogen.evaluation.flair_stroke", "SLICES.npz", "acute stroke on one FLAIR slice a patient"),
     "planted": ("neurogen.evaluation.planted", "DIR", "lesions planted in kept-apart T1w scans"),
     "age": ("neurogen.evaluation.age", "TABLE.csv", "brain age of newborns on a feature table"),
+    "harmonize": ("neurogen.evaluation.harmonize", "DIR", "segmentation on other scanners, before and after"),
     "speed": ("neurogen.evaluation.speed", "SCAN", "seconds and memory of `neurogen detect`"),
 }
 
@@ -24,7 +25,11 @@ def add_parser(subparsers, common: argparse.ArgumentParser) -> None:
         one.add_argument("--methods", nargs="+", metavar="METHOD", help="rows of the table (default: all present)")
         one.add_argument("--json", type=Path, metavar="FILE", dest="json_path", help="also write the table as JSON")
         one.add_argument("--seed", type=int, default=0)
-        if name == "planted":
+        if name == "harmonize":
+            one.add_argument(
+                "--model", default="harmonize-t1-adult", metavar="ID", help="a model of the reference site"
+            )
+        if name in ("planted", "harmonize"):
             one.add_argument("--cache", type=Path, metavar="DIR", help="where prepared scans are kept, or already lie")
         if name == "age":
             choices = "shipped (default), cross-validation, regressors, low-data or importance"
@@ -43,7 +48,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
         seed=args.seed,
         device=choose_device(args.device),
         progress=console.progress,
-        **{name: getattr(args, name) for name in ("cache", "compare", "train") if hasattr(args, name)},
+        **{name: getattr(args, name) for name in ("cache", "compare", "train", "model") if hasattr(args, name)},
     )
     console.event(rows=dict(table.rows))
     console.say(table.text())

@@ -17,6 +17,8 @@ RECIPES = {
     "mad-ad": "neurogen.training.recipe_mad_ad",
     "deco-diff": "neurogen.training.recipe_deco_diff",
     "brain-mask": "neurogen.training.recipe_brain_mask",
+    "flow": "neurogen.training.recipe_flow",
+    "harmonizer": "neurogen.training.recipe_harmonizer",
     "regions": "neurogen.training.recipe_regions",
 }
 # Options of this command that are settings of the same name; their defaults live in the settings.

@@ -14,17 +14,19 @@ TERMS = tuple(term for d in range(1, DEGREE + 1) for term in combinations_with_r
 """19 monomials of x, y, z; the constant is left to the intensity curve."""
 
 SCALE_MM = 100.0
+STRONGEST = 0.7
+"""The log shading stays within +-0.7, a factor of two."""
 
 
 def log_shading(place: Tensor, coefficients: Tensor) -> Tensor:
-    """(B, 3, ...) template RAS in units of 100 mm, (19,) -> (B, 1, ...) log shading."""
+    """(B, 3, ...) template RAS in units of 100 mm, (19,) -> (B, 1, ...) log shading, softly limited."""
     total = torch.zeros_like(place[:, :1])
     for coefficient, term in zip(coefficients, TERMS, strict=True):
         product = coefficient
         for axis in term:
             product = product * place[:, axis : axis + 1]
         total = total + product
-    return total
+    return STRONGEST * torch.tanh(total / STRONGEST)
 
 
 def places_of_pictures(plane: str) -> np.ndarray:

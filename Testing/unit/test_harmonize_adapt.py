@@ -1,0 +1,121 @@
+"""Adaptation: goes where the likelihood is, stops by its rule, keeps its best state, and is the same every time."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from site_builders import NearTruth
+
+from neurogen.errors import Cancelled, UsageError
+from neurogen.harmonize.adapt import AdaptationSettings, SiteStack, adapt, mean_entropy, spread_over_scans
+from neurogen.harmonize.shading import places_of_pictures
+from neurogen.harmonize.transform import CurveTransform, NetworkTransform
+from neurogen.networks.harmonizer_unet import build
+
+QUICK = AdaptationSettings(most_steps=30, evaluate_every=5, slices=8, batch_size=4, hold=0.0)
+
+
+@pytest.fixture
+def stack():
+    rng = np.random.default_rng(0)
+    levels = rng.integers(80, 160, (8, 96, 80))
+    levels[:, :20] = 0
+    return SiteStack(levels.astype(np.uint8), places_of_pictures("axial")[30:38], torch.zeros(8, 9))
+
+
+def curve_transform(**options):
+    return CurveTransform(build(widths=(4, 6), nodes=8), **options)
+
+
+def test_it_stops_at_the_source_bits(stack):
+    result = adapt(curve_transform(), NearTruth(150.0), stack, 0.5, QUICK)
+    assert result.reason == "source bits" and result.after <= 0.5 < result.before
+    assert result.curve[0][1] == result.before and result.curve[-1][0] == result.steps
+
+
+def test_what_is_likely_already_is_not_moved(stack):
+    transform = curve_transform()
+    result = adapt(transform, NearTruth(119.0), stack, 5.0, QUICK)
+    assert result.steps == 0 and all((value == 0).all() for value in transform.adapted().values())
+
+
+def test_the_cap_ends_it(stack):
+    result = adapt(curve_transform(), NearTruth(150.0), stack, -1.0, replace(QUICK, stop="cap", most_steps=7))
+    assert result.reason == "cap" and result.curve[-1][0] == 7
+
+
+def test_no_gain_ends_it_and_the_best_state_is_kept(stack):
+    """A learning rate so high that every step overshoots: the start was best."""
+    transform = curve_transform()
+    settings = replace(QUICK, learning_rate=50.0, patience=2)
+    result = adapt(transform, NearTruth(119.4), stack, -1.0, settings)
+    assert result.reason == "no further gain" and result.steps == 0
+    assert all((value == 0).all() for value in transform.adapted().values())
+
+
+def test_the_same_seed_gives_the_same_result(stack):
+    found = []
+    for seed in (0, 0, 1):
+        transform = curve_transform()
+        adapt(transform, NearTruth(150.0), stack, 0.0, replace(QUICK, seed=seed, most_steps=10))
+        found.append(transform.adapted()["shift"])
+    assert torch.equal(found[0], found[1]) and not torch.equal(found[0], found[2])
+
+
+def test_the_flow_stays_frozen(stack):
+    flow = NearTruth(150.0)
+    adapt(curve_transform(), flow, stack, 0.0, QUICK)
+    assert float(flow.wanted) == 150.0
+
+
+def test_without_shading_only_the_curve_moves(stack):
+    transform = curve_transform(shading=False)
+    adapt(transform, NearTruth(150.0), stack, 0.0, QUICK)
+    assert (transform.shading == 0).all() and (transform.shift != 0).any()
+
+
+def test_the_published_head_adapts_its_weights(stack):
+    transform = NetworkTransform(build(widths=(4, 6), head="affine"))
+    before = transform.adapted()
+    result = adapt(transform, NearTruth(150.0), stack, 0.0, replace(QUICK, learning_rate=1e-2))
+    assert result.after < result.before
+    assert any(not torch.equal(before[name], value) for name, value in transform.adapted().items())
+
+
+def test_the_least_entropy_ends_it(stack):
+    """A segmenter surest at level 130: beyond it, doubt grows again although likelihood does."""
+
+    def segmenter(pictures):
+        sure = -200 * (pictures - 130 / 255).abs()
+        return torch.cat([sure.exp() * 5, torch.zeros_like(sure)], dim=1)
+
+    with pytest.raises(UsageError, match="segmentation network"):
+        adapt(curve_transform(), NearTruth(200.0), stack, 0.0, replace(QUICK, stop="entropy"))
+    settings = replace(QUICK, stop="entropy", most_steps=60, patience=3)
+    result = adapt(curve_transform(), NearTruth(200.0), stack, 0.0, settings, segmenter=segmenter)
+    doubts = {step: doubt for step, _, doubt in result.curve}
+    assert doubts[result.steps] == min(doubts.values())
+
+
+def test_entropy_of_equal_shares_is_log_of_the_classes():
+    assert mean_entropy(torch.zeros(1, 4, 2, 2), np.ones((1, 2, 2))) == pytest.approx(np.log(4))
+
+
+def test_cancel_goes_through(stack):
+    def cancel(stage, fraction):
+        raise Cancelled("stop")
+
+    with pytest.raises(Cancelled):
+        adapt(curve_transform(), NearTruth(150.0), stack, 0.0, QUICK, progress=cancel)
+
+
+def test_unknown_rules_are_told():
+    with pytest.raises(UsageError, match="bits, entropy, cap"):
+        AdaptationSettings(stop="never")
+
+
+def test_slices_are_shared_among_scans():
+    chosen = spread_over_scans([60, 60, 3], 24)
+    assert [len(c) for c in chosen] == [8, 8, 3]
+    assert chosen[0][0] == 0 and chosen[0][-1] == 59

@@ -1,0 +1,33 @@
+"""What a user may choose about a harmonization; imports nothing heavy, for command line and panels."""
+
+from dataclasses import dataclass
+
+from neurogen.errors import UsageError
+
+PLANES = ("axial", "coronal", "sagittal", "mean")
+ADAPTS = ("site", "scan", "none")
+STOPS = ("bits", "entropy", "cap")
+
+
+@dataclass(frozen=True)
+class HarmonizationSettings:
+    """How to harmonize. Every default is a choice of ours unless it names its origin."""
+
+    model: str = "harmonize-t1-adult"
+    adapt: str = "site"  # all scans given together (thesis) | every "scan" by itself | "none"
+    stop: str = "bits"  # "bits" of the source | "entropy" of a segmenter (both thesis) | "cap"
+    plane: str = "axial"  # in which the harmonizer looks at a scan; "mean" of all three
+    most_steps: int = 60  # of the adaptation
+    slices: int = 24  # of a site that the adaptation looks at
+    shading: bool = True  # adapt a smooth shading, too
+    registered: bool = False  # the scans already lie in MNI152 space
+    bias_correction: bool = True
+    device: str = "auto"  # "auto" | "cpu" | "cuda"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in (("adapt", ADAPTS), ("stop", STOPS), ("plane", PLANES)):
+            if getattr(self, name) not in choices:
+                raise UsageError(f"{name} {getattr(self, name)!r} is unknown. Choose one of {', '.join(choices)}.")
+        if self.most_steps < 1 or self.slices < 1:
+            raise UsageError("most_steps and slices must be at least 1.")

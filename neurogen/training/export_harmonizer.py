@@ -1,0 +1,111 @@
+"""From a trained pair to a site model: calibration on kept-apart scans, reference histogram, manifest."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from neurogen.harmonize.contrast import FAMILIES
+from neurogen.harmonize.flow import bits
+from neurogen.harmonize.harmonization import level_shares
+from neurogen.harmonize.site import QUANTILES
+from neurogen.harmonize.slices import pictures, spread
+from neurogen.harmonize.transform import transform_of
+from neurogen.models import ModelStore, write_model
+from neurogen.networks.factory import load_network
+from neurogen.networks.harmonizer_unet import follow_curve
+from neurogen.training.recipe_flow import separation
+
+if TYPE_CHECKING:
+    from neurogen.training.recipe_harmonizer import HarmonizerTask
+
+TOLERANCE = 1.25
+"""How far beyond the least likely kept-apart reference scan a scan may lie and still pass for one, in its distance."""
+
+
+def export_site(task: "HarmonizerTask", folder: Path, record: dict) -> None:
+    """Write harmonizer and flow as one model."""
+    flow = ModelStore().get(str(task.flow.resolve()))
+    network = load_network(flow)
+    weights = {name: value.half() for name, value in task.network.state_dict().items()}
+    task.network.load_state_dict({name: value.float() for name, value in weights.items()})  # as users will have it
+    manifest = _manifest(task, flow.manifest, record)
+    manifest["calibration"] |= calibrate(task, network, flow.manifest["calibration"]["source_bits"])
+    manifest["measured"] = measure(task, network)
+    write_model(folder, manifest, weights, extra={"flow": flow.weights(), "reference": reference_of(task.train)})
+
+
+def calibrate(task: "HarmonizerTask", flow: nn.Module, source_bits: Mapping) -> dict:
+    """Source bits, and the limits within which a scan passes for one of the reference site."""
+    plane = next(iter(source_bits))
+    per_scan = [float(bits(flow, spread(pictures(v, plane), 16)).brain.mean()) for v in task.kept.values()]
+    middle = float(np.mean(per_scan))
+    found = {
+        "source_bits": source_bits,
+        "most_bits": round(middle + TOLERANCE * max(max(per_scan) - middle, 0.02), 4),
+        "reference_unit": task.settings.reference_unit,
+        "scans": len(per_scan),
+        "ids": list(task.kept),
+    }
+    if task.settings.head == "curve":
+        found["most_change"] = round(TOLERANCE * max(_curve_change(task.network, v) for v in task.kept.values()), 4)
+    return found
+
+
+def measure(task: "HarmonizerTask", flow: nn.Module) -> list[dict]:
+    """The numbers of kept-apart scans, for the manifest."""
+    restored = {name: round(value, 4) for name, value in task.validate().items() if name != "score"}
+    stack = np.concatenate([spread(pictures(v, "axial"), 16) for v in task.kept.values()])
+    source = bits(flow, stack)
+    areas = {f"auroc_{name}": round(separation(flow, stack, source.brain, name), 4) for name in FAMILIES}
+    told = {"bits_brain": round(float(source.brain.mean()), 4), "bits_frame": round(float(source.frame.mean()), 4)}
+    return [
+        {"protocol": "flow: axial slices of kept-apart scans against the same under each change", **told, **areas},
+        {"protocol": "harmonizer alone: changes undone on axial slices of kept-apart scans", **restored},
+    ]
+
+
+def reference_of(scans: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    """Histogram of levels and quantiles of the intensity of the training brains, each brain counted alike."""
+    histogram = np.mean([level_shares(levels) for levels in scans.values()], axis=0)
+    values = np.repeat(np.arange(256) / 255, np.round(histogram * 1e6).astype(int))
+    quantiles = np.quantile(values, np.linspace(0, 1, QUANTILES))
+    return {"histogram": torch.from_numpy(histogram), "quantiles": torch.from_numpy(quantiles)}
+
+
+@torch.no_grad()
+def _curve_change(network: nn.Module, levels: np.ndarray) -> float:
+    """Mean |f(x) - x| over a scan's brain cells, share of the range."""
+    read = transform_of(network).read([pictures(levels, "axial")])
+    x = torch.from_numpy(levels[levels > 0].astype(np.float32) / 255)[None]
+    return float((follow_curve(x, read) - x).abs().mean())
+
+
+def _manifest(task: "HarmonizerTask", flow: Mapping, record: dict) -> dict:
+    settings = task.settings
+    return {
+        "id": settings.model_id,
+        "version": "1.0.0",
+        "task": "harmonize",
+        "method": f"harmonizing-flows-{settings.head}",
+        "contrasts": [settings.contrast],
+        "spacing_mm": 1.0,
+        "maximum_slice_mm": 3.0,
+        "network": task.network_description(),
+        "flow_network": flow["network"],
+        "training": record,
+        "flow_training": flow["training"],
+        "calibration": {},
+        "measured": [],
+        "seconds": {},
+        "notes": [
+            "Flow and harmonizer look at pixels of 2 mm: the sharpness of a scan then hardly decides its likelihood.",
+            "The flow is guided by negatives, margin in bits per brain pixel above the source slices of the batch.",
+            *(["One monotone curve a scan, applied to every voxel on the scan's own grid: edges cannot move."]
+              if settings.head == "curve" else []),
+        ],
+        **task.facts,
+    }  # fmt: skip
