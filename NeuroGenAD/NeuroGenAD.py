@@ -86,6 +86,7 @@ class NeuroGenADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         self.initializeParameterNode()
 
@@ -122,6 +123,11 @@ class NeuroGenADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """A scene was loaded: show its state and its overlay."""
         self.initializeParameterNode()
         self._panel.showResult()
+
+    def onNodeAdded(self, caller: Any, event: Any) -> None:
+        """A scan that is loaded while the panel waits for one is taken."""
+        if not slicer.mrmlScene.IsImporting():
+            self._panel.offerScan()
 
     def onNodeRemoved(self, caller: Any, event: Any) -> None:
         self._panel.updateSoon()

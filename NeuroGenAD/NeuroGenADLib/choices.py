@@ -40,13 +40,12 @@ def _open(store, name: str) -> Model | None:
 
 def _choice(model: Model) -> ModelChoice:
     manifest = model.manifest
-    scans = sum(int(data["scans"]) for data in manifest["training_data"])
-    text = _("T1-weighted scans, {ages}. Learned from {scans} scans. Weights under {licence}.")
+    text = _("For T1-weighted scans, {ages}. Weights under {licence}.")
     method = manifest["method"]
     return ModelChoice(
         model.id,
         f"{model.id} {manifest['version']}",
         method,
         METHODS.get(method, method),
-        text.format(ages=ages(manifest), scans=scans, licence=manifest["licence"]),
+        text.format(ages=ages(manifest), licence=manifest["licence"]),
     )

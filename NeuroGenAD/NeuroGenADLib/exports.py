@@ -1,9 +1,9 @@
-"""Results as files for other programs: NIfTI, CSV, HTML report, DICOM SEG."""
+"""Results as files for other programs: NIfTI, CSV and HTML report at once, DICOM SEG by a child process."""
 
 import csv
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from html import escape
 from pathlib import Path
 
@@ -12,10 +12,13 @@ import slicer
 from NeuroGenADLib.lesion_nodes import NUMBERS, WORDS, rowsOf
 from NeuroGenADLib.recut import inWords
 from NeuroGenADLib.result import Result
+from NeuroGenLib.dicom_export import startDicomSeg, whyNoDicomSeg
 from NeuroGenLib.i18n import tr as _
+from NeuroGenLib.job import Job
 from NeuroGenLib.nodes import exportVolume, layOnGridOf, segmentIds
+from NeuroGenLib.outcome import Outcome
 
-KINDS = ("nifti", "csv", "html", "dicom")
+KINDS = ("nifti", "csv", "html")
 _VOLUMES = {"anomalyMap": "anomaly_map", "pseudoHealthy": "pseudo_healthy", "difference": "difference"}
 
 
@@ -27,7 +30,7 @@ def exportResult(result: Result, folder: Path, kinds: Collection[str]) -> list[P
     """
     folder.mkdir(parents=True, exist_ok=True)
     stem = fileStem(result)
-    writers = {"nifti": _writeVolumes, "csv": _writeTable, "html": _writeReport, "dicom": _writeDicom}
+    writers = {"nifti": _writeVolumes, "csv": _writeTable, "html": _writeReport}
     written = [path for kind in KINDS if kind in kinds for path in writers[kind](result, folder / stem)]
     logging.info("Exported %s", ", ".join(map(str, written)))
     return written
@@ -106,12 +109,26 @@ def _withCutNote(html: str, result: Result) -> str:
     return html.replace("</header>", f"<p><b>{escape(note)}</b> {escape(words)} {escape(count)}</p></header>", 1)
 
 
-def _writeDicom(result: Result, stem: Path) -> list[Path]:
-    from NeuroGenADLib.dicom_seg import writeSegmentation
+def startDicomExport(result: Result, folder: Path, onFinished: Callable[[Outcome], None]) -> tuple[Job, Path]:
+    """Start writing the regions as DICOM SEG in a child process; the job to poll and the file that it will write.
 
-    path = stem.with_name(f"{stem.name}_regions.dcm")
-    writeSegmentation(result, path)
-    return [path]
+    Raises ValueError where `whyNoDicom` says why not.
+    """
+    reason = whyNoDicom(result)
+    if reason:
+        raise ValueError(reason)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{fileStem(result)}_regions.dcm"
+    model = result.record.attributes["model"]
+    return startDicomSeg(_needed(result, "lesions"), result.input, path, onFinished=onFinished, model=model), path
+
+
+def whyNoDicom(result: Result) -> str:
+    """Why the regions cannot be a DICOM segmentation; empty when they can."""
+    lesions = result.node("lesions")
+    if lesions is None or not segmentIds(lesions):
+        return _("No region is marked.")
+    return whyNoDicomSeg(result.input)
 
 
 def _needed(result: Result, role: str):

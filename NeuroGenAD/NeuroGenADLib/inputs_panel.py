@@ -63,7 +63,7 @@ class InputsPanel:
     def fillDevices(self, doctor: Doctor | None) -> None:
         """List the devices; the answer of the doctor tells which there are, and why not the others."""
         choices = deviceChoices(doctor)
-        self._deviceReasons = {choice.value: choice.reason for choice in choices}
+        self._deviceReasons = {choice.value: choice.reason for choice in choices} if doctor is not None else {}
         wasUpdating, self._updating = self._updating, True
         self.ui.deviceComboBox.clear()
         for choice in choices:

@@ -47,7 +47,7 @@ class Panel:
             ui, logic, self._node, onChosen=self._onChosen, onCut=self._onCut, onRow=views.jumpToRow
         )
         self.view = ViewPanel(ui, self._node, self.results.result)
-        self.exports = ExportPanel(ui, self.results.result)
+        self.exports = ExportPanel(ui, self.results.result, self._watch)
         self.run = RunPanel(ui, logic, self.inputs, onResult=self._onResult)
         ui.modelsCollapsibleButton.connect("contentsCollapsed(bool)", self._onModels)
         ui.diagnosticsButton.connect("clicked(bool)", self._onDiagnostics)
@@ -56,8 +56,7 @@ class Panel:
     def setParameterNode(self, node) -> None:
         """Show this parameter node; a fresh one gets the first scan of the scene."""
         self.parameterNode = node
-        if node is not None and node.GetNodeReference(INPUT) is None and self.results.result() is None:
-            self._chooseFirstScan()
+        self.offerScan()
         self.update()
         self.exports.update()
 
@@ -97,8 +96,10 @@ class Panel:
     def _node(self):
         return self.parameterNode
 
-    def _chooseFirstScan(self) -> None:
-        """The first scalar volume that is no result of ours."""
+    def offerScan(self) -> None:
+        """Where no scan was chosen and no result is shown, choose the first scalar volume that is no result of ours."""
+        if self.parameterNode is None or self.inputs.inputVolume() is not None or self.results.result() is not None:
+            return
         for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
             if node.GetClassName() == "vtkMRMLScalarVolumeNode" and node.GetAttribute(ROLE) is None:
                 self.parameterNode.SetNodeReferenceID(INPUT, node.GetID())
@@ -113,7 +114,7 @@ class Panel:
         """A job has ended: show its result at its largest region."""
         self.results.choose(result)
         table = result.node("table")
-        views.centerOnLargest(result, rowsOf(table) if table is not None else ())
+        views.lookAtLargest(result, rowsOf(table) if table is not None else ())
 
     def _onChosen(self, result: Result | None) -> None:
         self.exports.update()

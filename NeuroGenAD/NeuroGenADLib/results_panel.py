@@ -11,10 +11,13 @@ from NeuroGenADLib.recut import CutSettings, inWords, summaryOf
 from NeuroGenADLib.result import Result, allResults
 from NeuroGenADLib.settings import RESULT
 from NeuroGenLib.i18n import tr as _
+from NeuroGenLib.nodes import folderOf, subjectHierarchy
 
 RECUT_AFTER_MS = 40  # the slider waits so long for its next move before the lesions are cut
 LOWEST, HIGHEST = 0.5, 3.0  # the slider's ends, in thresholds of the run
-COLUMNS = (_("No."), _("Volume (ml)"), _("Peak (SD)"), _("Against healthy"), _("Place"))
+COLUMNS = (_("No."), _("Place"), _("ml"), _("Than healthy"), _("Peak (SD)"))
+PLACE = 1  # the column that takes the room that is left
+ROW_PIXELS = 22
 KINDS = {"bright": _("brighter"), "dark": _("darker")}
 DIRECTIONS = (("both", _("brighter and darker")), ("bright", _("brighter only")), ("dark", _("darker only")))
 
@@ -47,6 +50,12 @@ class ResultsPanel:
             ui.directionComboBox.addItem(title, name)
         ui.lesionTable.setColumnCount(len(COLUMNS))
         ui.lesionTable.setHorizontalHeaderLabels(list(COLUMNS))
+        header = ui.lesionTable.horizontalHeader()
+        for column in range(len(COLUMNS)):
+            fit = qt.QHeaderView.Stretch if column == PLACE else qt.QHeaderView.ResizeToContents
+            header.setSectionResizeMode(column, fit)
+        ui.lesionTable.verticalHeader().setVisible(False)
+        ui.lesionTable.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
         self._connect()
         self.update()
 
@@ -58,6 +67,7 @@ class ResultsPanel:
 
     def choose(self, result: Result | None) -> None:
         """Make a result the shown one, in the parameter node."""
+        self._timer.stop()
         node = self._parameterNode()
         if node is not None:
             node.SetNodeReferenceID(RESULT, result.map.GetID() if result is not None else None)
@@ -103,6 +113,9 @@ class ResultsPanel:
         record, cut = result.record, result.cut
         self._showWarnings(record.warnings)
         self.ui.operatingPointLabel.text = inWords(cut, record.defaultCut, record.sentence)
+        self.ui.defaultThresholdButton.enabled = cut != record.defaultCut
+        if self._timer.isActive():
+            return  # the user is moving them
         default = record.defaultCut.threshold
         self.ui.thresholdSlider.minimum = min(LOWEST * default, cut.threshold)
         self.ui.thresholdSlider.maximum = max(HIGHEST * default, cut.threshold)
@@ -111,7 +124,6 @@ class ResultsPanel:
         if abs(self.ui.minimumVolumeSpinBox.value - cut.minimumMl) > 0.0005:
             self.ui.minimumVolumeSpinBox.value = cut.minimumMl
         self.ui.directionComboBox.setCurrentIndex(self.ui.directionComboBox.findData(cut.direction))
-        self.ui.defaultThresholdButton.enabled = cut != record.defaultCut
 
     def _showWarnings(self, warnings: tuple[str, ...]) -> None:
         self.ui.warningsLabel.text = "\n".join(_("Caution: {text}").format(text=text) for text in warnings)
@@ -133,16 +145,15 @@ class ResultsPanel:
         for k, row in enumerate(rows):
             texts = (
                 str(row.label),
-                f"{row.numbers['volume_ml']:.2f}",
-                f"{row.numbers['peak_score']:.1f}",
-                KINDS.get(row.words["polarity"], row.words["polarity"]),
                 row.words["region"] or row.words["side"],
+                f"{row.numbers['volume_ml']:.2f}",
+                KINDS.get(row.words["polarity"], row.words["polarity"]),
+                f"{row.numbers['peak_score']:.1f}",
             )
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
                 item.setToolTip(text)
                 table.setItem(k, column, item)
-        table.resizeColumnsToContents()
 
     def _connect(self) -> None:
         ui = self.ui
@@ -196,9 +207,9 @@ class ResultsPanel:
 
 
 def _title(result: Result) -> str:
-    scan = result.input.GetName() if result.input is not None else result.map.GetName()
-    finished = (result.map.GetAttribute("NeuroGen.finished") or "")[11:16]
-    return f"{scan}, {result.map.GetAttribute('NeuroGen.model') or ''} {finished}".strip()
+    """The name of its folder, which the user may have changed."""
+    folder = folderOf(result.map)
+    return subjectHierarchy().GetItemName(folder) if folder else result.map.GetName()
 
 
 def _snapped(settings: CutSettings, default: CutSettings) -> CutSettings:

@@ -1,7 +1,7 @@
-"""Sample data: a demo case that is made on the spot, and Slicer's own MR head.
+"""Sample data: a demo case that is made on the spot.
 
-The demo case is the ICBM152 template, which comes with the packages, with a lesion of known place planted in it:
-nothing is downloaded, and everybody can see whether it is found.
+It is the ICBM152 template, which comes with the packages, with a lesion of known place planted in it: nothing is
+downloaded, and everybody can see whether it is found.
 """
 
 from collections.abc import Callable
@@ -17,16 +17,14 @@ from NeuroGenLib.packages import ensurePackages
 
 CATEGORY = "NeuroGen"
 DEMO = "NeuroGenDemo"
-MR_HEAD_SHA256 = "cc211f0dfd9a05ca3841ce1141b292898b2dd2d3f08286affadf823a7e58df93"  # as Slicer's SampleData states it
 
 
 def registerSampleData() -> None:
-    """Offer the samples in the Sample Data module."""
+    """Offer the demo case in the Sample Data module."""
     import SampleData
 
     icons = Path(__file__).resolve().parents[1] / "Resources" / "Icons"
-    register = SampleData.SampleDataLogic.registerCustomSampleDataSource
-    register(
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
         sampleName=DEMO,
         sampleDescription=_("Template with a planted lesion"),
@@ -35,16 +33,6 @@ def registerSampleData() -> None:
         fileNames="planted_T1w.nii.gz",
         nodeNames=_("demo T1w"),
         customDownloader=lambda source: [loadDemoCase()],
-    )
-    register(
-        category=CATEGORY,
-        sampleName="NeuroGenMRHead",
-        sampleDescription=_("MR head, a T1-weighted scan"),
-        thumbnailFileName=str(icons / "NeuroGenMRHead.png"),
-        uris=f"{slicer.util.TESTING_DATA_URL}SHA256/{MR_HEAD_SHA256}",
-        fileNames="MR-head.nrrd",
-        nodeNames="MRHead",
-        checksums=f"SHA256:{MR_HEAD_SHA256}",
     )
 
 

@@ -7,6 +7,7 @@ from NeuroGenADLib.result import Result, allResults
 from NeuroGenADLib.settings import ViewSettings
 from NeuroGenLib import display
 from NeuroGenLib.i18n import tr as _
+from NeuroGenLib.layouts import sliceNodes
 from NeuroGenLib.nodes import segmentOfLabel
 
 VISIBLE_FROM = 0.5  # of the threshold: the map is transparent where it deviates less
@@ -46,15 +47,15 @@ def hideResults() -> None:
         display.hideLegend(result.map)
 
 
-def centerOnLargest(result: Result, rows: tuple[Row, ...]) -> None:
-    """Look at the largest marked region, so that a new result does not open on an empty slice."""
-    if rows:
-        display.jumpTo(tuple(result.worldPoint(rows[0].rasMm)))
+def lookAtLargest(result: Result, rows: tuple[Row, ...]) -> None:
+    """Go to the slices of the largest marked region, the whole head in view: a new result opens on what it found."""
+    for node in sliceNodes() if rows else ():
+        node.JumpSliceByOffsetting(*map(float, result.worldPoint(rows[0].rasMm)))
 
 
 def _showLegend(result: Result, view: ViewSettings) -> None:
     if view.overlay:
-        display.showLegend(result.map, _("Deviation (SD)\n+ brighter\n- darker"))
+        display.showLegend(result.map, _("Deviation (SD)"))
     else:
         display.hideLegend(result.map)
 
