@@ -18,7 +18,7 @@ from builders import as_head, blobs
 from neurogen import cli
 from neurogen.batch.ages import AgeTables
 from neurogen.batch.inputs import find_scans
-from neurogen.batch.jobs import COMMANDS
+from neurogen.batch.jobs import COMMANDS, read_summary
 from neurogen.commands import batch as batch_command
 from neurogen.errors import InputRefused, UsageError
 from neurogen.volumes import save_volume
@@ -211,6 +211,19 @@ def test_the_tables_of_commands_agree():
     assert set(COMMANDS) == set(batch_command.MODULES)
     for name, module in batch_command.MODULES.items():
         assert COMMANDS[name].record == module.RECORD
+
+
+def test_the_page_names_every_column():
+    page = (REPOSITORY / "Docs" / "batch.md").read_text(encoding="utf-8")
+    for command in COMMANDS.values():
+        assert all(f"`{name}`" in page for name in (*command.columns, *command.scan_options))
+
+
+def test_what_a_harmonized_scan_tells(tmp_path):
+    row = {"bits_before": 3.0, "bits_after": 2.0, "bits_reference": 1.9, "steps": 40, "stop_reason": "bits"}
+    record = {"scans": [{"scan": "a", **row}], "warnings": {"a": ["thick slices"]}}
+    (tmp_path / "harmonize.json").write_text(json.dumps(record))
+    assert read_summary(tmp_path, COMMANDS["harmonize"]) == (row, "thick slices")
 
 
 # What becomes of them

@@ -1,7 +1,7 @@
 """Which commands can run in a batch: what marks a finished scan, which files they take, what goes to the table."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,17 @@ def detect_summary(record: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def harmonize_summary(record: Mapping[str, Any]) -> dict[str, Any]:
+    (scan,) = record["scans"]
+    bits = {name: _rounded(scan[name]) for name in ("bits_before", "bits_after", "bits_reference")}
+    return {**bits, "steps": scan["steps"], "stop_reason": scan["stop_reason"]}
+
+
 def age_summary(record: Mapping[str, Any]) -> dict[str, Any]:
     low, high = record["interval_90_weeks"]
     numbers = {"predicted_weeks": record["predicted_weeks"], "low_90": low, "high_90": high}
     numbers |= {"age_weeks": record["age_weeks"], "corrected_gap_weeks": record["corrected_gap_weeks"]}
-    return {name: "" if number is None else round(number, 3) for name, number in numbers.items()}
+    return {name: _rounded(number) for name, number in numbers.items()}
 
 
 COMMANDS: dict[str, BatchCommand] = {
@@ -54,6 +60,15 @@ COMMANDS: dict[str, BatchCommand] = {
         columns=("lesions", "volume_ml", "largest_ml"),
         summary=detect_summary,
         scan_options={"mask": "--mask"},
+        scan_files=("mask",),
+        dicom=True,
+    ),
+    "harmonize": BatchCommand(
+        record="harmonize.json",
+        pictures=("T1w",),
+        columns=("bits_before", "bits_after", "bits_reference", "steps", "stop_reason"),
+        summary=harmonize_summary,
+        scan_options={"mask": "--masks"},
         scan_files=("mask",),
         dicom=True,
     ),
@@ -76,6 +91,15 @@ def read_summary(folder: Path, command: BatchCommand) -> tuple[dict[str, Any], s
     path = folder / command.record
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return command.summary(record), " ".join(record["warnings"])
+        return command.summary(record), " ".join(_warnings(record["warnings"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputRefused(f"{path} is not a whole record of results ({error}). Run this scan again.") from error
+
+
+def _rounded(number: float | None) -> float | str:
+    return "" if number is None else round(number, 3)
+
+
+def _warnings(stated: Sequence[str] | Mapping[str, Sequence[str]]) -> list[str]:
+    """Those of one scan; `harmonize` names the scan that each belongs to."""
+    return [word for words in stated.values() for word in words] if isinstance(stated, Mapping) else list(stated)

@@ -12,14 +12,14 @@ from neurogen.batch.inputs import find_scans
 from neurogen.batch.jobs import COMMANDS, BatchCommand, Scan, is_done, read_summary
 from neurogen.batch.runner import Ended, run_scans
 from neurogen.batch.table import DONE, FAILED, NOT_RUN, SKIPPED, TABLE, Line, Table
-from neurogen.commands import brain_age, detect
+from neurogen.commands import brain_age, detect, harmonize
 from neurogen.console import Console
 from neurogen.errors import Cancelled, InputRefused, ModelUnavailable, SomeFailed, UsageError
 from neurogen.outputs import check_destination, discard_part
 
-MODULES = {"detect": detect, "brain-age": brain_age}
+MODULES = {"detect": detect, "harmonize": harmonize, "brain-age": brain_age}
 # What a command declares and the batch decides for each scan.
-DECIDED = ("inputs", "--out", "--overwrite", "--mask")
+DECIDED = ("inputs", "--out", "--overwrite", "--mask", "--masks")
 
 
 class OptionsOnly(argparse.ArgumentParser):
