@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import slicer
 
 from NeuroGenLib import dicom_seg
@@ -11,7 +10,7 @@ from NeuroGenLib.geometry import ijkToRas
 from NeuroGenLib.i18n import tr as _
 from NeuroGenLib.job import Job, makeWorkFolder, startJob
 from NeuroGenLib.outcome import Outcome
-from NeuroGenLib.segmentations import segmentIds
+from NeuroGenLib.segmentations import segmentIds, segmentLabels
 from NeuroGenLib.terminology import LESION, Terminology
 
 
@@ -51,27 +50,15 @@ def startDicomSeg(
     if problem:
         raise ValueError(problem)
     folder = makeWorkFolder()
-    labels, segments = _labels(segmentation, referenceNode, terminology)
+    names = [segmentation.GetSegmentation().GetSegment(each).GetName() for each in segmentIds(segmentation)]
     request = dicom_seg.SegRequest(
         path=str(path),
         sources=tuple(sourceFiles(referenceNode)),
         ras=tuple(map(tuple, ijkToRas(referenceNode, world=False).tolist())),
-        segments=tuple(segments),
+        segments=tuple(dicom_seg.SegSegment(k, name, terminology) for k, name in enumerate(names, 1)),
         model=model,
     )
-    dicom_seg.saveRequest(folder, request, labels)
+    dicom_seg.saveRequest(folder, request, segmentLabels(segmentation, referenceNode))
     return startJob(
         [str(folder)], folder / "out", onFinished=onFinished, workFolder=folder, module="NeuroGenLib.dicom_seg"
     )
-
-
-def _labels(segmentation, referenceNode, terminology: Terminology) -> tuple[np.ndarray, list[dicom_seg.SegSegment]]:
-    """One array of labels 1 to n, and what they are; where segments overlap, the later wins."""
-    labels = np.zeros(referenceNode.GetImageData().GetDimensions()[::-1], np.int16)
-    segments = []
-    for number, segmentId in enumerate(segmentIds(segmentation), 1):
-        mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, segmentId, referenceNode)
-        labels[mask > 0] = number
-        name = segmentation.GetSegmentation().GetSegment(segmentId).GetName()
-        segments.append(dicom_seg.SegSegment(number, name, terminology))
-    return labels, segments

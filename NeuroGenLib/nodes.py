@@ -13,7 +13,14 @@ from NeuroGenLib.hierarchy import (
     subjectHierarchy,
     watchRemovals,
 )
-from NeuroGenLib.segmentations import importSegmentation, newSegmentation, segmentIds, segmentOfLabel, setSegments
+from NeuroGenLib.segmentations import (
+    importSegmentation,
+    newSegmentation,
+    segmentIds,
+    segmentLabels,
+    segmentOfLabel,
+    setSegments,
+)
 from NeuroGenLib.volume_files import exportVolume, importVolume, isOnGridOf, layOnGridOf
 
 __all__ = [
@@ -32,6 +39,7 @@ __all__ = [
     "resultFolder",
     "resultFolders",
     "segmentIds",
+    "segmentLabels",
     "segmentOfLabel",
     "setSegments",
     "stamp",

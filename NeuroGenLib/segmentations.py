@@ -73,6 +73,27 @@ def setSegments(
         _removeWithDisplay(labelNode)
 
 
+def segmentLabels(segmentation, referenceNode) -> np.ndarray:
+    """All segments as one int16 array on the grid of a volume, in the order of `arrayFromVolume` (K, J, I).
+
+    1 is the first segment of `segmentIds`; where segments overlap, one of them wins.
+    """
+    ids = segmentIds(segmentation)
+    if not ids:
+        return np.zeros(referenceNode.GetImageData().GetDimensions()[::-1], np.int16)
+    labelNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
+    tables = set(slicer.util.getNodesByClass("vtkMRMLColorTableNode"))
+    try:
+        logic = slicer.vtkSlicerSegmentationsModuleLogic
+        if not logic.ExportSegmentsToLabelmapNode(segmentation, ids, labelNode, referenceNode):
+            raise RuntimeError(f"The segments of {segmentation.GetName()} could not be made a label map.")
+        return slicer.util.arrayFromVolume(labelNode).astype(np.int16)
+    finally:
+        _removeWithDisplay(labelNode)
+        for table in set(slicer.util.getNodesByClass("vtkMRMLColorTableNode")) - tables:
+            slicer.mrmlScene.RemoveNode(table)  # the logic leaves it behind
+
+
 def segmentIds(segmentation) -> list[str]:
     """The ids of all segments, in order."""
     segments = segmentation.GetSegmentation()

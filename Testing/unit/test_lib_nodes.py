@@ -1,5 +1,8 @@
 """Volumes and segmentations between nodes and files: places against nibabel, nodes untouched, results undoable."""
 
+import types
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import vtk
 from slicer.util import arrayFromSegmentBinaryLabelmap, arrayFromVolume, updateVolumeFromArray
 
 from NeuroGenLib import geometry, nodes
+from NeuroGenLib.job import removeWorkFolder
 from NeuroGenLib.terminology import LESION, SEGMENT_TAG, terminologyEntry
 
 SHAPE = (12, 14, 9)
@@ -254,6 +258,20 @@ def test_segments_are_cut_anew_without_leaving_anything(volume, bare_scene):
     assert nodes.segmentIds(result) == []
 
 
+@pytest.mark.parametrize("matrix", [None, MOVED], ids=["free", "transformed"])
+def test_segments_become_one_label_array_again(volume, bare_scene, matrix):
+    if matrix is not None:
+        under(volume, matrix)
+    result = nodes.newSegmentation("Lesions", volume)
+    nodes.setSegments(result, labels_like(volume), NAMES, volume)
+    before = node_ids(bare_scene)
+    expected = np.select([labels_like(volume) == label for label in NAMES], [1, 2, 3])
+    assert np.array_equal(nodes.segmentLabels(result, volume), expected)
+    assert node_ids(bare_scene) == before
+    empty = nodes.newSegmentation("None", volume)
+    assert not nodes.segmentLabels(empty, volume).any()
+
+
 def test_labels_without_a_name_are_left_out(volume):
     result = nodes.newSegmentation("Lesions", volume)
     nodes.setSegments(result, labels_like(volume), {2: "second"}, volume)
@@ -322,3 +340,33 @@ def test_no_folder_but_a_result_is_ever_removed(volume, bare_scene):
     nodes.removeFolder(0)
     assert hierarchy.GetItemName(mine) == "mine"
     assert node_ids(bare_scene) == before
+
+
+def test_dicom_seg_says_why_not_and_asks_for_the_right_place(volume, bare_scene, tmp_path, monkeypatch):
+    """What the child process is asked to write: the patient's place, whatever transform lies above the scan."""
+    from NeuroGenLib import dicom_export
+
+    assert "0.27" in dicom_export.whyNoDicomSeg(volume) or "not loaded from DICOM" in dicom_export.whyNoDicomSeg(volume)
+    monkeypatch.setattr(dicom_export.dicom_seg, "highdicomProblem", lambda: "")
+    assert "not loaded from DICOM" in dicom_export.whyNoDicomSeg(volume)
+    volume.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
+    database = {"1.2.3": str(tmp_path / "a.dcm"), "1.2.4": str(tmp_path / "b.dcm")}
+    monkeypatch.setattr(slicer, "dicomDatabase", types.SimpleNamespace(fileForInstance=database.get), raising=False)
+    assert "no longer where" in dicom_export.whyNoDicomSeg(volume)
+    with pytest.raises(ValueError, match="no longer where"):
+        dicom_export.startDicomSeg(None, volume, tmp_path / "seg.dcm", onFinished=print)
+    for path in database.values():
+        Path(path).touch()
+
+    under(volume, MOVED)
+    segmentation = nodes.newSegmentation("Lesions", volume)
+    nodes.setSegments(segmentation, labels_like(volume), NAMES, volume)
+    asked = []
+    monkeypatch.setattr(dicom_export, "startJob", lambda arguments, out, **options: asked.append(arguments[0]))
+    dicom_export.startDicomSeg(segmentation, volume, tmp_path / "seg.dcm", onFinished=print, model="adult-reflect")
+    request, labels = dicom_export.dicom_seg.readRequest(Path(asked[0]))
+    assert np.allclose(request.ras, geometry.ijkToRas(volume, world=False), atol=1e-9)
+    assert request.sources == tuple(database.values())
+    assert [segment.name for segment in request.segments] == list(NAMES.values())
+    assert np.array_equal(labels, nodes.segmentLabels(segmentation, volume))
+    removeWorkFolder(Path(asked[0]))
