@@ -85,7 +85,7 @@ class ctkCollapsibleButton(QWidget, _Collapsing):
             event.child().setVisible(False)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(80, HEADER_PIXELS) if self._collapsed else super().minimumSizeHint()
+        return QSize(80, HEADER_PIXELS) if self._collapsed else QWidget.minimumSizeHint(self)
 
     def paintEvent(self, event) -> None:
         painter = QPainter(self)

@@ -56,8 +56,8 @@ packages = Packages()
 
 def registerCustomSampleDataSource(category: str = "Custom", **values: object) -> None:
     """`SampleData.SampleDataLogic.registerCustomSampleDataSource`: keeps the registration."""
-    known = {"sampleName", "uris", "fileNames", "nodeNames", "customDownloader", "thumbnailFileName", "loadFileType"}
-    known |= {"loadFileProperties", "checksums", "loadFiles", "sampleDescription"}
+    known = {"sampleName", "uris", "fileNames", "nodeNames", "customDownloader", "thumbnailFileName", "loadFileTypes"}
+    known |= {"loadFileProperties", "checksums", "loadFiles", "loadFileType"}
     unknown = set(values) - known
     if unknown:
         raise TypeError(f"registerCustomSampleDataSource has no argument {sorted(unknown)}")

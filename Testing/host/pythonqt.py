@@ -91,9 +91,12 @@ def signalSignature(sender: QtCore.QObject, signature: str) -> str:
     raise ValueError(f"{sender.className()} {sender.objectName!r} has no signal {signature!r}; it has {known}")
 
 
-def connect(self: QtCore.QObject, signal: str, receiver: object, slot: str | None = None) -> bool:
+def connect(self: QtCore.QObject, *arguments: object) -> bool:
     """`sender.connect("signal(type)", callable)` or `sender.connect("signal(type)", receiver, "slot(type)")`."""
-    return _sbk_connect(self, QtCore.SIGNAL(signalSignature(self, signal)), _callable(receiver, slot))
+    if isinstance(arguments[0], QtCore.QObject):  # PySide6 itself, as in QTimer.singleShot
+        return _sbk_connect(*arguments)
+    signal, receiver, *slot = arguments
+    return _sbk_connect(self, QtCore.SIGNAL(signalSignature(self, signal)), _callable(receiver, *slot))
 
 
 def disconnect(self: QtCore.QObject, signal: str, receiver: object, slot: str | None = None) -> bool:
@@ -106,7 +109,7 @@ def _write(instance: QtCore.QObject, name: str, value: object) -> None:
         raise TypeError(f"{type(instance).__name__}.{name} does not take {value!r} ({type(value).__name__})")
 
 
-def _callable(receiver: object, slot: str | None) -> Callable:
+def _callable(receiver: object, slot: str | None = None) -> Callable:
     if slot is None:
         if not callable(receiver):
             raise TypeError(f"connect needs something to call, and got {receiver!r}")
@@ -155,7 +158,9 @@ def _attributeReader(lookup: Callable) -> Callable:
 def _setattr(self: QtCore.QObject, name: str, value: object) -> None:
     own = type(self)
     member = inspect.getattr_static(own, name, None)
-    if isinstance(member, QtCore.Property):
+    if isinstance(value, QtCore.SignalInstance):  # PySide6 keeps a signal that was looked up
+        _plain_setattr(self, name, value)
+    elif isinstance(member, QtCore.Property):
         _write(self, name, value)
     elif hasattr(type(member), "__set__"):
         member.__set__(self, value)

@@ -1,0 +1,108 @@
+"""Answers like `python -m neurogen` without a network: marks the voxels that are far too bright or too dark.
+
+Run by the interpreter that stands in for PythonSlicer in tests; `plan.json` beside that interpreter says how it behaves.
+It reads the exported scan itself, so a map that lies on the wrong voxels would show in the tests.
+"""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TOO_BRIGHT, TOO_DARK = 2.0, -0.5  # the tissues of the phantom lie between 0 and 1
+SCORE = 6.0
+STAGES = ("reading", "brain mask", "bias field", "registration", "resampling", "network", "writing", "report")
+
+
+def main(plan: dict, arguments: list[str]) -> int:
+    """One run of the command line; the exit code."""
+    if arguments[0] == "doctor":
+        say(versions={}, computing={"device": "cpu (no graphics card)", "processors": "2"}, models={}, folders={})
+        return 0
+    if arguments[0] == "demo":
+        shutil.copy(plan["demo"], _made(Path(arguments[arguments.index("--scan-only") + 1])))
+        return 0
+    scan, out = Path(arguments[1]), Path(arguments[arguments.index("--out") + 1])
+    part = out.with_name(f".{out.name}.part")
+    part.mkdir(parents=True)
+    if plan.get("stubborn"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    for k, stage in enumerate(STAGES):
+        say(stage=stage, fraction=k / len(STAGES))
+        print(f"{stage} of {scan.name}", file=sys.stderr, flush=True)
+        time.sleep(plan.get("seconds", 0.0) / len(STAGES))
+    if plan.get("exit"):
+        say(error=plan["error"])
+        return plan["exit"]
+    write(scan, part, plan)
+    part.rename(out)
+    say(stage="done", fraction=1.0)
+    return 0
+
+
+def write(scan: Path, folder: Path, plan: dict) -> None:
+    """The files of a detection that the module reads."""
+    import nibabel
+    import numpy as np
+
+    image = nibabel.load(scan)
+    voxels = image.get_fdata(dtype=np.float32)
+    score = np.where(voxels > TOO_BRIGHT, SCORE, np.where(voxels < TOO_DARK, -SCORE, 0)).astype(np.float32)
+    healthy = np.where(score != 0, 0.9, voxels).astype(np.float32)
+    for name, array in (("anomaly_map", score), ("pseudo_healthy", healthy)):
+        path = folder / f"{name}.nii"
+        nibabel.save(nibabel.Nifti1Image(array, image.affine), path)
+        path.rename(folder / f"{name}.nii.gz") if plan.get("damaged") else _compress(path)
+    (folder / "report.html").write_text("<html><body>Research use only.</body></html>")
+    (folder / "detect.json").write_text(json.dumps(record(scan, image.affine.tolist(), plan)))
+
+
+def record(scan: Path, affine: list, plan: dict) -> dict:
+    """`detect.json` with what the module reads of it."""
+    identity = [[float(row == column) for column in range(4)] for row in range(4)]
+    return {
+        "notice": "Research use only. Not a diagnosis.",
+        "command": "detect",
+        "model": {
+            "id": "adult-reflect",
+            "version": "1.0.0",
+            "method": "reflect",
+            "weights_sha256": "0" * 64,
+            "licence": "CC BY-SA 4.0",
+        },
+        "settings": {"direction": "both", "minimum_lesion_ml": 0.1, "device": "cpu"},
+        "device": "cpu",
+        "versions": {"neurogen": "0.1.0"},
+        "input": {"file": scan.name, "affine": affine},
+        "operating_point": {"threshold": 3.7, "sentence": "Marked is what deviates by more than 3.70."},
+        "facts": {"template_from_scan": identity},
+        "warnings": plan.get("warnings", []),
+        "finished": "2026-01-02T03:04:05+00:00",
+    }
+
+
+def say(**content: object) -> None:
+    """One JSON object a line."""
+    print(json.dumps(content), flush=True)
+
+
+def _compress(path: Path) -> None:
+    import gzip
+
+    with gzip.open(f"{path}.gz", "wb", compresslevel=1) as packed:
+        packed.write(path.read_bytes())
+    path.unlink()
+
+
+def _made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+if __name__ == "__main__":
+    planFile, module, *rest = sys.argv[1], sys.argv[3], *sys.argv[4:]
+    sys.exit(main(json.loads(Path(planFile).read_text()), rest))
