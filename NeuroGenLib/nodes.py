@@ -14,6 +14,7 @@ from NeuroGenLib.hierarchy import (
     watchRemovals,
 )
 from NeuroGenLib.segmentations import (
+    exportSegmentation,
     importSegmentation,
     newSegmentation,
     segmentIds,
@@ -25,6 +26,7 @@ from NeuroGenLib.volume_files import exportVolume, importVolume, isOnGridOf, lay
 
 __all__ = [
     "addToFolder",
+    "exportSegmentation",
     "exportVolume",
     "folderOf",
     "importSegmentation",

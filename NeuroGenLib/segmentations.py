@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import slicer
 
+from NeuroGenLib.geometry import ijkToRas, matrixFromArray
 from NeuroGenLib.terminology import LESION, Terminology, setTerminology
-from NeuroGenLib.volume_files import importVolume, layOnGridOf
+from NeuroGenLib.volume_files import exportVolume, importVolume, layOnGridOf
 
 # Distinct on gray images and for readers who do not tell red from green; repeated when there are more labels.
 COLORS = (
@@ -71,6 +72,18 @@ def setSegments(
         segmentation.EndModify(wasModifying)
     finally:
         _removeWithDisplay(labelNode)
+
+
+def exportSegmentation(segmentation, referenceNode, path: str | Path) -> np.ndarray:
+    """Write all segments as one label file on the grid of a volume, where it is seen; 1 is the first segment.
+
+    Returns the affine and raises like `exportVolume`.
+    """
+    labelNode = slicer.vtkMRMLLabelMapVolumeNode()
+    labelNode.SetName(segmentation.GetName())
+    slicer.util.updateVolumeFromArray(labelNode, segmentLabels(segmentation, referenceNode))
+    labelNode.SetIJKToRASMatrix(matrixFromArray(ijkToRas(referenceNode)))
+    return exportVolume(labelNode, path)
 
 
 def segmentLabels(segmentation, referenceNode) -> np.ndarray:

@@ -259,7 +259,7 @@ def test_segments_are_cut_anew_without_leaving_anything(volume, bare_scene):
 
 
 @pytest.mark.parametrize("matrix", [None, MOVED], ids=["free", "transformed"])
-def test_segments_become_one_label_array_again(volume, bare_scene, matrix):
+def test_segments_become_one_label_array_again(volume, bare_scene, tmp_path, matrix):
     if matrix is not None:
         under(volume, matrix)
     result = nodes.newSegmentation("Lesions", volume)
@@ -267,6 +267,11 @@ def test_segments_become_one_label_array_again(volume, bare_scene, matrix):
     before = node_ids(bare_scene)
     expected = np.select([labels_like(volume) == label for label in NAMES], [1, 2, 3])
     assert np.array_equal(nodes.segmentLabels(result, volume), expected)
+    assert node_ids(bare_scene) == before
+    nodes.exportSegmentation(result, volume, tmp_path / "labels.nii.gz")
+    file = nibabel.load(tmp_path / "labels.nii.gz")
+    assert np.array_equal(np.asarray(file.dataobj), expected.transpose(2, 1, 0))
+    assert np.allclose(file.affine, geometry.ijkToRas(volume), atol=1e-4)
     assert node_ids(bare_scene) == before
     empty = nodes.newSegmentation("None", volume)
     assert not nodes.segmentLabels(empty, volume).any()
