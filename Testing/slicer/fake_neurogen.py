@@ -1,6 +1,6 @@
 """Answers like `python -m neurogen` without a network: marks the voxels that are far too bright or too dark.
 
-Run by the interpreter that stands in for PythonSlicer in tests; `plan.json` beside that interpreter says how it behaves.
+Run by the interpreter that stands in for PythonSlicer in tests; `plan.json` beside it says how it behaves.
 It reads the exported scan itself, so a map that lies on the wrong voxels would show in the tests.
 """
 

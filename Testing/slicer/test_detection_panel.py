@@ -1,4 +1,4 @@
-"""The click path of NeuroGenAD: Apply, progress, results, table, threshold, cancel, and what may go wrong on the way."""
+"""The click path of NeuroGenAD: Apply, progress, results, table, threshold, cancel, and what may go wrong."""
 
 import tempfile
 import time
@@ -97,6 +97,7 @@ def test_from_scan_to_result(panel, scan, child):
 
 def test_everything_is_undone_by_deleting_the_folder(panel, scan, child):
     import slicer
+
     from NeuroGenLib.nodes import folderOf
 
     before = sceneNodes()
