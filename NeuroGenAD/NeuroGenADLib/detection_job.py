@@ -6,14 +6,14 @@ from pathlib import Path
 import slicer
 
 from neurogen.anomaly import DetectionSettings
-from NeuroGenADLib.exports import labelVolume, safeName
+from NeuroGenADLib.exports import safeName
 from NeuroGenADLib.recut import CutSettings
 from NeuroGenADLib.result import Result, importResult
 from NeuroGenADLib.scan_facts import writeSidecar
 from NeuroGenADLib.settings import detectArguments
 from NeuroGenLib.i18n import tr as _
 from NeuroGenLib.job import Job, makeWorkFolder, removeWorkFolder, startJob
-from NeuroGenLib.nodes import exportVolume
+from NeuroGenLib.nodes import exportSegmentation, exportVolume
 from NeuroGenLib.outcome import Outcome
 
 Finished = Callable[[Outcome, Result | None], None]
@@ -100,12 +100,8 @@ class DetectionJob:
 
 def _exportMask(mask, inputVolume, path: Path) -> Path:
     """A brain mask as a file on the grid of the scan; a segmentation counts with all its segments."""
-    if not mask.IsA("vtkMRMLSegmentationNode"):
+    if mask.IsA("vtkMRMLSegmentationNode"):
+        exportSegmentation(mask, inputVolume, path)
+    else:
         exportVolume(mask, path)
-        return path
-    node = labelVolume(mask, inputVolume)
-    try:
-        exportVolume(node, path)
-    finally:
-        slicer.mrmlScene.RemoveNode(node)
     return path

@@ -7,15 +7,13 @@ from collections.abc import Callable, Collection
 from html import escape
 from pathlib import Path
 
-import slicer
-
 from NeuroGenADLib.lesion_nodes import NUMBERS, WORDS, rowsOf
 from NeuroGenADLib.recut import inWords
 from NeuroGenADLib.result import Result
 from NeuroGenLib.dicom_export import startDicomSeg, whyNoDicomSeg
 from NeuroGenLib.i18n import tr as _
 from NeuroGenLib.job import Job
-from NeuroGenLib.nodes import exportVolume, layOnGridOf, segmentIds
+from NeuroGenLib.nodes import exportSegmentation, exportVolume, segmentIds
 from NeuroGenLib.outcome import Outcome
 
 KINDS = ("nifti", "csv", "html")
@@ -57,28 +55,8 @@ def _writeVolumes(result: Result, stem: Path) -> list[Path]:
     segmentation = result.node("lesions")
     if segmentation is not None:
         paths.append(stem.with_name(f"{stem.name}_regions.nii.gz"))
-        _writeLabels(segmentation, result.map, paths[-1])
+        exportSegmentation(segmentation, result.map, paths[-1])
     return paths
-
-
-def _writeLabels(segmentation, reference, path: Path) -> None:
-    labelNode = labelVolume(segmentation, reference)
-    try:
-        exportVolume(labelNode, path)
-    finally:
-        slicer.mrmlScene.RemoveNode(labelNode)
-
-
-def labelVolume(segmentation, reference):
-    """A label map volume of all segments on the grid of `reference`: 1 is the first segment. The caller removes it."""
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "labels")
-    segments = segmentIds(segmentation)
-    if segments:
-        slicer.vtkSlicerSegmentationsModuleLogic.ExportSegmentsToLabelmapNode(segmentation, segments, node, reference)
-    else:
-        slicer.util.updateVolumeFromArray(node, (slicer.util.arrayFromVolume(reference) * 0).astype("int16"))
-        layOnGridOf(node, reference)
-    return node
 
 
 def _writeTable(result: Result, stem: Path) -> list[Path]:
