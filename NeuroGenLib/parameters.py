@@ -19,7 +19,7 @@ def readSettings(parameterNode, kind: type[Settings]) -> Settings:
         if not text:
             continue
         try:
-            settings = replace(settings, **{field.name: json.loads(text)})
+            settings = replace(settings, **{field.name: _hashable(json.loads(text))})
         except (ValueError, TypeError) as error:
             logging.warning("The saved setting %s=%s is not used: %s", field.name, text, error)
     return settings
@@ -33,6 +33,11 @@ def writeSettings(parameterNode, settings: Any) -> None:
         if parameterNode.GetParameter(key) != text:
             parameterNode.SetParameter(key, text)
     parameterNode.EndModify(wasModifying)
+
+
+def _hashable(value: Any) -> Any:
+    """JSON knows no tuples, frozen settings no lists."""
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
 
 
 def _key(kind: type, name: str) -> str:
