@@ -39,10 +39,11 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def _training(record: Mapping[str, Any]) -> list[str]:
-    """Seed, length and end of the run, then its curve."""
+    """Seed, length and end of the run, the phases that it went on from, then its curve."""
     named = {"seed": "seed", "steps": "steps", "hours": "hours", "stopped": "ended by", "best_step": "best step"}
     told = [f"{title} {record[key]}" for key, title in named.items() if record.get(key) not in (None, "")]
     lines = [f"- {', '.join(told)}"] if told else []
+    lines += [f"- before that: {phase}" for phase in record.get("earlier_phases", [])]
     return lines + _curve(record.get("history", []))
 
 

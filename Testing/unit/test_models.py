@@ -8,6 +8,7 @@ import pytest
 
 from neurogen.errors import ModelUnavailable, UsageError
 from neurogen.manifest import KEYS, check_manifest
+from neurogen.model_card import model_card
 from neurogen.models import Model, ModelStore, user_folder, write_model
 from neurogen.networks import factory
 
@@ -70,6 +71,12 @@ def test_extra_tensors_travel_with_the_model(tmp_path):
 def test_model_card_states_what_the_manifest_states(store):
     card = (store.shipped / "tiny" / "README.md").read_text(encoding="utf-8")
     assert "CC BY 4.0" in card and "heads: 3 scans, CC0" in card and "recall 0.8" in card
+
+
+def test_model_card_tells_the_phases_that_a_training_went_on_from():
+    told = manifest("m") | {"training": {"seed": 1, "steps": 9, "earlier_phases": ["5 steps without a mirror"]}}
+    lines = model_card(told | {"code_version": "0"}).splitlines()
+    assert lines[lines.index("- seed 1, steps 9") + 1] == "- before that: 5 steps without a mirror"
 
 
 def test_writing_again_replaces_and_leaves_nothing_beside(store):
