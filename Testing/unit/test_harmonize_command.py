@@ -69,7 +69,7 @@ def test_a_scan_of_the_reference_is_left_as_it_is(settings, monkeypatch):
     monkeypatch.setattr(harmonization, "is_reference", lambda *_: True)
     volume, brain = scan()
     (done,) = harmonize_site([volume], settings, masks=[brain]).scans
-    assert done.stop_reason == ALREADY and done.ssim == pytest.approx(1.0) and done.steps == 0
+    assert done.stop_reason == ALREADY and done.ssim == pytest.approx(1.0, abs=1e-4) and done.steps == 0
     ratio = done.harmonized.array[brain.array] / volume.array[brain.array]
     assert ratio.std() / ratio.mean() < 1e-4
 

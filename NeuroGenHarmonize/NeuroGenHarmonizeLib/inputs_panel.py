@@ -1,0 +1,149 @@
+"""The upper part of the panel: reference site, scans, and how to adapt."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import qt
+import slicer
+
+from NeuroGenHarmonizeLib.choices import ADAPT_TITLES, PLANE_TITLES, STOP_TITLES, modelText, siteModels
+from NeuroGenHarmonizeLib.settings import INPUTS, HarmonizeSettings
+from NeuroGenLib.devices import deviceChoices
+from NeuroGenLib.i18n import tr as _
+from NeuroGenLib.parameters import readSettings, writeSettings
+
+
+class InputsPanel:
+    """Keeps the widgets and the parameter node the same; knows what is missing before a job can start."""
+
+    def __init__(self, ui, parameterNode: Callable[[], object], onChanged: Callable[[], None]) -> None:
+        """`parameterNode()` is the current one, None while a scene closes; `onChanged()` follows every change."""
+        self.ui = ui
+        self._parameterNode = parameterNode
+        self._onChanged = onChanged
+        self._updating = False
+        for combo, titles in (
+            (ui.adaptComboBox, ADAPT_TITLES),
+            (ui.stopComboBox, STOP_TITLES),
+            (ui.planeComboBox, PLANE_TITLES),
+            (ui.deviceComboBox, {choice.value: choice.label for choice in deviceChoices(None)}),
+        ):
+            self._fill(combo, titles)
+        self.fillModels()
+        self._connect()
+
+    def settings(self) -> HarmonizeSettings:
+        """What the next job will use."""
+        return readSettings(self._parameterNode(), HarmonizeSettings)
+
+    def inputVolumes(self) -> list:
+        """The chosen volumes that are in the scene."""
+        node = self._parameterNode()
+        count = node.GetNumberOfNodeReferences(INPUTS) if node is not None else 0
+        found = [node.GetNthNodeReference(INPUTS, k) for k in range(count)]
+        return [volume for volume in found if volume is not None and slicer.mrmlScene.IsNodePresent(volume)]
+
+    def missing(self) -> str:
+        """What is needed before scans can be harmonized; empty when nothing is."""
+        settings = self.settings()
+        if not self.inputVolumes():
+            return _("Tick at least one T1-weighted brain scan. Scans ticked together are taken for one site.")
+        if settings.model not in siteModels():
+            return _("The model {name} is not installed. Add it under Models.").format(name=settings.model)
+        if settings.stop == "entropy" and not Path(settings.segmenter).is_file():
+            return _("To stop where a segmenter is surest, choose its TorchScript file.")
+        return ""
+
+    def fillModels(self) -> None:
+        """List the models again, after one was installed or deleted."""
+        self._fill(self.ui.modelComboBox, siteModels())
+        self.update()
+
+    def update(self) -> None:
+        """Show what the parameter node and the scene hold."""
+        if self._updating:
+            return
+        self._updating = True
+        try:
+            self._show(self.settings())
+        finally:
+            self._updating = False
+
+    def _show(self, settings: HarmonizeSettings) -> None:
+        ui = self.ui
+        self._fillVolumes()
+        for combo, name in self._combos():
+            combo.setCurrentIndex(combo.findData(getattr(settings, name)))
+        ui.stepsSpinBox.value = settings.mostSteps
+        ui.shadingCheckBox.checked = settings.shading
+        adapts = settings.adapt != "none"
+        for widget in (ui.stopComboBox, ui.stepsSpinBox, ui.shadingCheckBox):
+            widget.enabled = adapts
+        ui.segmenterLineEdit.text = settings.segmenter
+        ui.segmenterLineEdit.enabled = adapts and settings.stop == "entropy"
+        ui.modelLabel.text = modelText(settings.model) if settings.model in siteModels() else ""
+
+    def _fillVolumes(self) -> None:
+        """One line a volume that is no result of ours, ticked when chosen."""
+        table = self.ui.volumesList
+        chosen = {node.GetID() for node in self.inputVolumes()}
+        table.clear()
+        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+            if node.GetClassName() != "vtkMRMLScalarVolumeNode" or node.GetAttribute("NeuroGen.role"):
+                continue
+            item = qt.QListWidgetItem(node.GetName())
+            item.setData(qt.Qt.UserRole, node.GetID())
+            item.setFlags(item.flags() | qt.Qt.ItemIsUserCheckable)
+            item.setCheckState(qt.Qt.Checked if node.GetID() in chosen else qt.Qt.Unchecked)
+            table.addItem(item)
+
+    def _fill(self, combo, titles: dict[str, str]) -> None:
+        wasUpdating, self._updating = self._updating, True
+        combo.clear()
+        for value, title in titles.items():
+            combo.addItem(title, value)
+        self._updating = wasUpdating
+
+    def _connect(self) -> None:
+        ui = self.ui
+        ui.volumesList.connect("itemChanged(QListWidgetItem*)", self._onTicked)
+        ui.stepsSpinBox.connect("valueChanged(int)", lambda value: self._change(mostSteps=value))
+        ui.shadingCheckBox.connect("toggled(bool)", lambda on: self._change(shading=on))
+        ui.segmenterLineEdit.connect("editingFinished()", lambda: self._change(segmenter=ui.segmenterLineEdit.text))
+        for combo, name in self._combos():
+            combo.connect("currentIndexChanged(int)", lambda index, c=combo, n=name: self._onChoice(c, n, index))
+
+    def _combos(self) -> tuple[tuple[object, str], ...]:
+        """Each combo box and the setting that it shows."""
+        ui = self.ui
+        return (
+            (ui.modelComboBox, "model"),
+            (ui.adaptComboBox, "adapt"),
+            (ui.stopComboBox, "stop"),
+            (ui.planeComboBox, "plane"),
+            (ui.deviceComboBox, "device"),
+        )
+
+    def _onChoice(self, combo, name: str, index: int) -> None:
+        if index >= 0:
+            self._change(**{name: combo.itemData(index)})
+
+    def _onTicked(self, changed) -> None:
+        node, table = self._parameterNode(), self.ui.volumesList
+        if self._updating or node is None:
+            return
+        items = [table.item(k) for k in range(table.count)]
+        ticked = [item.data(qt.Qt.UserRole) for item in items if item.checkState() == qt.Qt.Checked]
+        wasModifying = node.StartModify()
+        node.RemoveNodeReferenceIDs(INPUTS)
+        for nodeId in ticked:
+            node.AddNodeReferenceID(INPUTS, nodeId)
+        node.EndModify(wasModifying)
+        self._onChanged()
+
+    def _change(self, **changes) -> None:
+        node = self._parameterNode()
+        if not self._updating and node is not None:
+            writeSettings(node, replace(self.settings(), **changes))
+            self._onChanged()
