@@ -21,6 +21,7 @@ VOLUMES = {
     "anomaly_map": "Deviation in standard deviations of healthy brains; + brighter, - darker than healthy.",
     "lesions": "Marked regions: voxels hold the labels of lesions.tsv, 0 elsewhere.",
 }
+UNCERTAINTY = "Standard deviation between the calibrated scores of the methods; 0 where they agree."
 COLUMNS = {
     "label": "value of the region's voxels in lesions.nii.gz",
     "volume_ml": "volume in milliliters",
@@ -60,6 +61,9 @@ def write_detection(
         progress("writing", k / 5)
         save_volume(getattr(detection, name), folder / f"{name}.nii.gz")
         _sidecar(folder / f"{name}.json", [f"{name}.nii.gz"], description, record)
+    if detection.uncertainty is not None:
+        save_volume(detection.uncertainty, folder / "uncertainty.nii.gz")
+        _sidecar(folder / "uncertainty.json", ["uncertainty.nii.gz"], UNCERTAINTY, record)
     write_lesions(folder / "lesions.tsv", detection.table)
     _sidecar(folder / "lesions.json", ["lesions.nii.gz", "lesions.tsv"], VOLUMES["lesions"], record, columns=COLUMNS)
     progress("report", 3 / 5)
@@ -90,6 +94,7 @@ def record_of(
             "weights_sha256": model.sha256,
             "licence": model.manifest["licence"],
         },
+        **({"ensemble": detection.facts["ensemble"]} if "ensemble" in detection.facts else {}),
         "settings": asdict(settings),
         "seed": settings.seed,
         "device": detection.facts.get("device", settings.device),

@@ -150,7 +150,7 @@ def test_scans_of_one_name_go_to_folders_with_their_parents_name():
         (["detect", "a.nii.gz", "--out", "a.nii.gz/below"], 2),
         (["detect", "a.nii.gz", "--out", "."], 2),
         (["detect", "a.nii.gz", "b.nii.gz", "--mask", "a.nii.gz", "--out", "out"], 2),
-        (["detect", "a.nii.gz", "--out", "out", "--steps", "0"], 2),
+        (["detect", "a.nii.gz", "--out", "out", "--steps", "-1"], 2),
         (["detect", "a.nii.gz", "--out", "out", "--threads", "0"], 2),
         (["detect", "absent.nii.gz", "--out", "out"], 3),
         (["detect", "a.nii.gz", "--out", "out", "--model", "absent"], 4),

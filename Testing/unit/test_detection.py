@@ -119,7 +119,7 @@ def test_a_ball_is_not_registered_as_a_brain(knowing_score):
         detect(noise, DetectionSettings(), mask=Volume(half, affine), store=FakeStore())
 
 
-@pytest.mark.parametrize("wrong", [{"direction": "up"}, {"steps": 0}, {"threshold": -1.0}, {"batch_size": 0}])
+@pytest.mark.parametrize("wrong", [{"direction": "up"}, {"steps": -1}, {"threshold": -1.0}, {"batch_size": 0}])
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(UsageError):
         DetectionSettings(**wrong)

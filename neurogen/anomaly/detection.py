@@ -1,12 +1,13 @@
 """`detect`: one scan in, pseudo-healthy brain, anomaly map and lesions out, all on the scan's own grid."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from neurogen.anomaly.calibration import OperatingPoint
+from neurogen.anomaly.ensemble import JointScore, joined, joint_point
 from neurogen.anomaly.lesions import Lesion, cut_lesions
 from neurogen.anomaly.settings import DetectionSettings
 from neurogen.environment import choose_device
@@ -28,6 +29,7 @@ class Detection:
     anomaly_map : float32, signed, healthy standard deviations: + brighter than healthy, - darker, 0 outside the brain
     lesions : int16, 0 background, 1 = the largest lesion; `table` has one row a lesion in that order
     brain : uint8
+    uncertainty : float32, of several methods the standard deviation between their calibrated scores; None of one
     """
 
     pseudo_healthy: Volume
@@ -39,6 +41,7 @@ class Detection:
     facts: dict
     warnings: tuple[str, ...]
     seconds: dict[str, float] = field(default_factory=dict)
+    uncertainty: Volume | None = None
 
 
 def detect(
@@ -49,29 +52,39 @@ def detect(
     mask: Volume | None = None,
     store: ModelStore | None = None,
 ) -> Detection:
-    """Find what is abnormal in a T1w head scan (REFLECT, thesis chapter 5).
+    """Find what is abnormal in a T1w head scan, by one method or by the mean of several.
 
     mask : the brain on the scan's grid; without it the brain-mask network is used.
     Raises InputRefused, ModelUnavailable, OutOfMemory, UsageError; Cancelled where `progress` raises it.
     """
-    model = (store or ModelStore()).get(settings.model)
-    refuse_unfit_model(model)
+    store = store or ModelStore()
+    models = [store.get(name) for name in (settings.model, *settings.ensemble)]
+    for model in models:
+        refuse_unfit_model(model)
     device = choose_device(settings.device)
     clock = _Clock()
     with _MemoryErrorsNamed():
         progress("brain mask", 0.0)
         brain = find_brain(volume, mask, device=device)
         clock.lap("brain mask")
-        warnings = check_suitable(volume, brain.array, volume.facts, model.manifest)
+        warnings = check_suitable(volume, brain.array, volume.facts, models[0].manifest)
         preparation = PreparationSettings(bias_correction=settings.bias_correction, registered=settings.registered)
         prepared = prepare(volume, preparation, mask=brain, progress=portion(progress, 0.1, 0.6))
         warnings += prepared.warnings
         clock.lap("preparation")
-        score, pseudo_healthy = _score(prepared, model, settings, device, portion(progress, 0.6, 0.9))
+        scored = [
+            _score(prepared, model, settings, device, portion(progress, *_share(k, len(models))))
+            for k, model in enumerate(models)
+        ]
         clock.lap("network")
-        detection = assemble(prepared, score, pseudo_healthy, model, settings, warnings, clock.seconds)
+        detection = assemble(prepared, scored, models, settings, warnings, clock.seconds)
     progress("done", 1.0)
     return detection
+
+
+def _share(k: int, n: int) -> tuple[float, float]:
+    """The part of the progress that model k of n takes."""
+    return 0.6 + 0.3 * k / n, 0.6 + 0.3 * (k + 1) / n
 
 
 def refuse_unfit_model(model: Model) -> None:
@@ -88,7 +101,7 @@ def _score(
     from neurogen.anomaly.detector import ScoreSettings
     from neurogen.anomaly.score import score_volume
 
-    chosen = ScoreSettings(steps=settings.steps, batch_size=settings.batch_size)
+    chosen = ScoreSettings(steps=settings.steps or None, batch_size=settings.batch_size, seed=settings.seed)
     return score_volume(
         model, prepared.image, prepared.brain, contrast=CONTRAST, settings=chosen, device=device, progress=progress
     )
@@ -96,18 +109,23 @@ def _score(
 
 def assemble(
     prepared: PreparedScan,
-    score: np.ndarray,
-    pseudo_healthy: np.ndarray,
-    model: Model,
+    scored: Sequence[tuple[np.ndarray, np.ndarray]],
+    models: Sequence[Model],
     settings: DetectionSettings,
     warnings: tuple[str, ...],
     seconds: Callable[[], dict[str, float]],
 ) -> Detection:
-    """Bring score and pseudo-healthy image home and cut the lesions there."""
+    """Bring score and pseudo-healthy image home and cut the lesions there.
+
+    scored : score and pseudo-healthy image of each model. Several scores are averaged; the image is the first one's.
+    """
+    model, (score, pseudo_healthy) = models[0], scored[0]
+    joint = joined([s for s, _ in scored], models) if len(models) > 1 else None
+    score = score if joint is None else joint.score
     native = prepared.native
     brain = to_native(prepared.brain.astype(np.float32), prepared).array > 0.5
     anomaly = np.where(brain, to_native(score, prepared).array, 0).astype(np.float32)
-    point = operating_point(model, settings)
+    point = operating_point(models, settings)
     cut = cut_lesions(
         anomaly,
         native.affine,
@@ -131,21 +149,35 @@ def assemble(
             "model_version": model.manifest["version"],
             "model_sha256": model.sha256,
             "template_from_scan": np.linalg.inv(prepared.scan_from_grid).tolist(),  # RAS mm, to cut lesions again
+            **({} if joint is None else {"ensemble": [_named(m) for m in models]}),
         },
         warnings=warnings,
         seconds=seconds(),
+        uncertainty=None if joint is None else _uncertainty(joint, brain, prepared),
     )
 
 
-def operating_point(model: Model, settings: DetectionSettings) -> OperatingPoint:
+def _named(model: Model) -> dict[str, str]:
+    return {"id": model.id, "version": model.manifest["version"], "weights_sha256": model.sha256}
+
+
+def _uncertainty(joint: JointScore, brain: np.ndarray, prepared: PreparedScan) -> Volume:
+    native = to_native(joint.uncertainty, prepared).array
+    return Volume(np.where(brain, np.maximum(native, 0), 0).astype(np.float32), prepared.native.affine)
+
+
+def operating_point(models: Sequence[Model], settings: DetectionSettings) -> OperatingPoint:
     """The threshold in use, and what it means."""
-    calibration = model.manifest["calibration"][CONTRAST]
+    calibration = models[0].manifest["calibration"][CONTRAST]
+    own = OperatingPoint(calibration["threshold"], calibration["sentence"])
+    if len(models) > 1:
+        own = joint_point(models, contrast=CONTRAST)
     if settings.threshold is None:
-        return OperatingPoint(calibration["threshold"], calibration["sentence"])
+        return own
     return OperatingPoint(
         settings.threshold,
         f"Marked is what deviates by more than {settings.threshold:.2f} healthy standard deviations, as chosen by the "
-        f"user (the model's own operating point is {calibration['threshold']:.2f}).",
+        f"user (the model's own operating point is {own.threshold:.2f}).",
     )
 
 

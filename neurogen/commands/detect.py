@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RECORD = "detect.json"
 # Those of DetectionSettings that an option of the same name sets; their defaults live there.
-OPTIONS = ("model", "steps", "direction", "threshold", "seed", "batch_size", "minimum_lesion_ml")
+OPTIONS = ("steps", "direction", "threshold", "seed", "batch_size", "minimum_lesion_ml")
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,13 @@ def add_parser(subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", type=Path, metavar="M", help="a brain mask of the scan, instead of computing it")
     parser.add_argument("--registered", action="store_true", help="the scan already lies in ICBM152 space")
     parser.add_argument("--no-bias-correction", action="store_true", help="the scan is free of a bias field")
-    parser.add_argument("--model", metavar="ID", help="a model of `neurogen models list`, or the folder of one")
-    parser.add_argument("--steps", type=int, metavar="N", help="Euler steps of the correction")
+    parser.add_argument(
+        "--model",
+        action="append",
+        metavar="ID",
+        help="a model of `neurogen models list`, or the folder of one; of several, the calibrated scores are averaged",
+    )
+    parser.add_argument("--steps", type=int, metavar="N", help="steps of the correction (default: of the model)")
     parser.add_argument("--direction", choices=("both", "bright", "dark"), help="which deviations to report")
     parser.add_argument(
         "--threshold",
@@ -105,6 +110,8 @@ def settings_of(args: argparse.Namespace) -> "DetectionSettings":
     from neurogen.environment import choose_device
 
     given = {name: getattr(args, name) for name in OPTIONS if getattr(args, name) is not None}
+    if args.model:
+        given |= {"model": args.model[0], "ensemble": tuple(args.model[1:])}
     return DetectionSettings(
         **given,
         registered=args.registered,
@@ -122,8 +129,10 @@ def detect_scan(
     from neurogen.models import ModelStore
     from neurogen.volumes import load_volume
 
-    model = ModelStore().get(settings.model)
-    model.verify()
+    store = ModelStore()
+    model = store.get(settings.model)
+    for name in (settings.model, *settings.ensemble):
+        store.get(name).verify()
     progress("reading", 0.0)
     volume = load_volume(job.scan)
     brain = load_volume(mask, as_labels=True) if mask else None

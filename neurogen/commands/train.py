@@ -16,6 +16,8 @@ RECIPES = {
     "reflect": "neurogen.training.recipe_reflect",
     "mad-ad": "neurogen.training.recipe_mad_ad",
     "deco-diff": "neurogen.training.recipe_deco_diff",
+    "simclr": "neurogen.training.recipe_simclr",
+    "gaussian": "neurogen.training.recipe_gaussian",
     "brain-mask": "neurogen.training.recipe_brain_mask",
     "flow": "neurogen.training.recipe_flow",
     "harmonizer": "neurogen.training.recipe_harmonizer",

@@ -16,6 +16,7 @@ FACTORIES = {
     "autoencoder_kl": "neurogen.networks.autoencoder",
     "velocity_unet": "neurogen.networks.velocity_unet",
     "masked_unet": "neurogen.networks.masked_unet",
+    "contrastive_cnn": "neurogen.networks.contrastive_cnn",
     "brain_mask_unet": "neurogen.networks.brain_mask_unet",
     "region_unet": "neurogen.networks.region_unet",
     "coupling_flow": "neurogen.networks.coupling_flow",
