@@ -1,15 +1,19 @@
-"""The translation of texts that a user sees: Slicer's own, or none where there is no application (PythonSlicer, tests).
+"""The translation of texts that a user sees: Slicer's own, or none where there is no application (batch, child, tests).
 
-Every file imports it as `from NeuroGenLib.i18n import tr as _`.
+Every file imports it as `from NeuroGenLib.i18n import tr as _`. Slicer is not imported for it: that takes seconds.
 """
 
-try:
-    from slicer.i18n import tr
-except ImportError:
-
-    def tr(text: str) -> str:
-        """The text itself."""
-        return text
+import sys
 
 
-__all__ = ["tr"]
+def _untranslated(text: str) -> str:
+    """The text itself."""
+    return text
+
+
+tr = _untranslated
+if "slicer" in sys.modules:
+    try:
+        from slicer.i18n import tr
+    except ImportError:  # slicer-core without the application
+        tr = _untranslated

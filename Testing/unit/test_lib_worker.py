@@ -15,7 +15,7 @@ from NeuroGenLib.worker import WorkerProcess
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 CANCEL_LIMIT = 5.0
-POLL_LIMIT = 0.2
+POLL_LIMIT = 1.0  # microseconds when the machine is idle; the silence below is far longer
 
 
 class Watcher:
@@ -60,7 +60,7 @@ def alive(pid):
     return state != "Z"
 
 
-def wait_for(path, seconds=10.0):
+def wait_for(path, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not (path.exists() and path.read_text()):
         assert time.monotonic() < deadline, f"{path.name} did not appear"
@@ -81,7 +81,7 @@ def test_progress_events_log_and_the_end(job):
         """, "detect", "a scan.nii")  # fmt: skip
     assert not made.poll()
     made.start()
-    assert made.wait(20).kind == "done"
+    assert made.wait(60).kind == "done"
     assert watcher.progress == [("registration", 0.25), ("done", 1.0)]
     assert watcher.events == [{"result": "out", "lesions": 2}]
     assert sorted(watcher.log) == ["WARNING: thick slices", "a library prints"]
@@ -98,7 +98,7 @@ def test_progress_beyond_its_range_is_clipped_and_strange_json_is_log(job):
         print('{"stage": 3, "fraction": "half"}')
         """)
     made.start()
-    made.wait(20)
+    made.wait(60)
     assert watcher.progress == [("x", 1.0)]
     assert watcher.log == ["[1, 2]"]
     assert watcher.events == [{"stage": 3, "fraction": "half"}]
@@ -115,7 +115,7 @@ def test_exit_codes_are_told_apart_and_the_last_words_are_the_message(job, code,
         sys.exit({code})
         """)
     made.start()
-    end = made.wait(20)
+    end = made.wait(60)
     assert (end.kind, end.exit_code, end.message) == (kind, code, "The scan has one slice only.")
     assert not end.isDone
 
@@ -126,7 +126,7 @@ def test_wrong_usage_without_last_words_shows_what_the_parser_said(job):
         argparse.ArgumentParser(prog="neurogen").parse_args(["--no-such-option"])
         """)
     made.start()
-    end = made.wait(20)
+    end = made.wait(60)
     assert end.kind == "usage"
     assert "unrecognized arguments: --no-such-option" in end.message
 
@@ -139,7 +139,7 @@ def test_a_crash_carries_the_end_of_the_log(job):
         raise RuntimeError("a defect")
         """)
     made.start()
-    end = made.wait(20)
+    end = made.wait(60)
     assert end.kind == "crashed"
     assert "exit code 1" in end.message
     assert end.log_tail[-1] == "RuntimeError: a defect"
@@ -155,7 +155,7 @@ def test_death_by_a_signal(job, name, kind):
         os.kill(os.getpid(), signal.{name})
         """)
     made.start()
-    end = made.wait(20)
+    end = made.wait(60)
     assert end.kind == kind
     assert end.exit_code == -getattr(signal, name)
     assert "memory" in end.message if kind == "memory" else name in end.message
@@ -242,8 +242,8 @@ def test_the_end_of_the_application_ends_its_jobs(job, tmp_path):
     environment = {"PYTHONPATH": str(tmp_path / "fake"), "SCRATCH": str(tmp_path)}
     application = subprocess.Popen([sys.executable, "-c", program % environment], stdin=subprocess.PIPE)
     pids = [wait_for(tmp_path / name) for name in ("parent", "child")]
-    application.communicate(b"q", timeout=20)
-    deadline = time.monotonic() + 2
+    application.communicate(b"q", timeout=60)
+    deadline = time.monotonic() + 5
     while any(map(alive, pids)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(map(alive, pids))
@@ -255,7 +255,7 @@ def test_polling_never_waits_for_a_flood_nor_for_silence(job):
         for k in range(30000):
             print(json.dumps({"stage": "s", "fraction": k / 30000}))
             print("x" * 200)
-        time.sleep(0.5)
+        time.sleep(2.5)
         """)
     made.start()
     slowest = 0.0
@@ -282,7 +282,7 @@ def test_blanks_and_other_alphabets_in_paths_and_words(job, tmp_path):
         folder=tmp_path / "mit Leerzeichen ü",
     )
     made.start()
-    assert made.wait(20).kind == "done"
+    assert made.wait(60).kind == "done"
     assert (tmp_path / "Жан Müller 脳.txt").read_text() == "da"
     assert watcher.log == ["Größe: 脳"]
 
@@ -301,7 +301,7 @@ def test_a_worker_starts_once(job):
     made.start()
     with pytest.raises(RuntimeError, match="already started"):
         made.start()
-    made.wait(20)
+    made.wait(60)
     made.cancel()
     assert made.outcome.isDone
 
