@@ -34,10 +34,9 @@ def correct_bias_field(volume: Volume, brain: np.ndarray, settings: BiasFieldSet
         corrector = sitk.N4BiasFieldCorrectionImageFilter()
         corrector.SetMaximumNumberOfIterations(list(settings.iterations))
         corrector.SetConvergenceThreshold(settings.convergence)
-        small_image, small_mask = sitk.Shrink(image, factor), sitk.Shrink(mask, factor)
-        stoppable(lambda: corrector.Execute(small_image, small_mask), abort=corrector.Abort)
-    log_image = stoppable(lambda: corrector.GetLogBiasFieldAsImage(image), abort=corrector.Abort)
-    log_field = sitk.GetArrayFromImage(log_image).transpose(2, 1, 0)
+        with stoppable(corrector):
+            corrector.Execute(sitk.Shrink(image, factor), sitk.Shrink(mask, factor))
+    log_field = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image)).transpose(2, 1, 0)
     corrected = volume.array / np.exp(log_field - log_field[brain].mean())
     corrected *= volume.array[brain].mean() / max(corrected[brain].mean(), 1e-12)
     return Volume(corrected.astype(np.float32), volume.affine, volume.facts)

@@ -1,15 +1,8 @@
-"""ITK and threads: one within, so that sums are taken in one order; one beside, so that a long call can be stopped."""
+"""ITK calls that repeat to the bit and that a cancel can stop."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Thread
-from typing import TypeVar
-
-Result = TypeVar("Result")
-
-WAKE_SECONDS = 0.1  # between looks at the signals that came in
-ABORT_SECONDS = 0.5  # given to ITK to stop by itself
 
 
 @contextmanager
@@ -29,27 +22,26 @@ def one_itk_thread() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
-def stoppable(call: Callable[[], Result], *, abort: Callable[[], None]) -> Result:
-    """What `call` returns or raises, while a signal that raises (Ctrl-C, a cancel) comes through at once.
+@contextmanager
+def stoppable(process) -> Iterator[None]:
+    """While `process` (an iterative SimpleITK filter or registration) executes inside, Ctrl-C and cancels come through.
 
-    Python handles signals between its own instructions in the main thread, thus only after a long ITK call made there.
-    So the call, which releases Python's lock, goes to a thread beside. `abort` asks ITK to stop (`Abort` of its
-    process objects); a call that does not hear it is left behind and ends with the process.
+    Python handles signals between its own instructions, so a long call would hide them until its end: an empty command
+    at every iteration lets them in. SimpleITK hands what a command raises to `sys.excepthook` and raises an error of
+    its own in its place; here the original is kept and raised.
     """
-    future: Future[Result] = Future()
-    Thread(target=_fulfil, args=(future, call), name="ITK", daemon=True).start()
+    import SimpleITK as sitk
+
+    raised: list[BaseException] = []
+    hook = sys.excepthook
+    process.AddCommand(sitk.sitkIterationEvent, lambda: None)
+    sys.excepthook = lambda kind, error, trace: raised.append(error)
     try:
-        while not wait([future], timeout=WAKE_SECONDS).done:
-            pass
-    except BaseException:
-        abort()
-        wait([future], timeout=ABORT_SECONDS)
+        yield
+    except RuntimeError:
+        if raised:
+            raise raised[0] from None
         raise
-    return future.result()
-
-
-def _fulfil(future: Future, call: Callable) -> None:
-    try:
-        future.set_result(call())
-    except BaseException as error:  # whatever it is belongs to the thread that waits
-        future.set_exception(error)
+    finally:
+        sys.excepthook = hook
+        process.RemoveAllCommands()

@@ -120,7 +120,8 @@ def _descend(fixed, moving, start, settings: RegistrationSettings, *, iterations
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(start, inPlace=False)
-    result = stoppable(lambda: method.Execute(fixed, moving), abort=method.Abort)
+    with stoppable(method):
+        result = method.Execute(fixed, moving)
     if isinstance(result, sitk.CompositeTransform):
         result = result.GetNthTransform(0)
     return method.GetMetricValue(), result.Downcast()
