@@ -179,9 +179,7 @@ def test_tolerance_to_shifts_only_lowers_distances():
     detector = toy_detector()
     mean = 0.5 + 0.1 * torch.from_numpy(rng.standard_normal((9600, 1))).float()
     level = detector.levels[0]
-    uneven = Level(
-        level.sources, 0, level.places, level.channels, VoxelGaussian(mean, level.gaussian.factor), level.scale
-    )
+    uneven = replace(level, gaussian=VoxelGaussian(mean, level.gaussian.factor))
     layers = Intensity()(cells.tensor())
     strict, tolerant = (uneven.distances(layers, shift=s) for s in (0, 1))
     assert (tolerant <= strict).all() and (tolerant < strict).any()

@@ -85,7 +85,8 @@ def test_every_package_is_listed():
 
 def test_every_import_is_a_dependency():
     names = {"sklearn": "scikit-learn", "PIL": "pillow"}
-    listed = {re.split(r"[<>=]", line)[0] for line in PROJECT["project"]["dependencies"]}
+    needed = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["training"]
+    listed = {re.split(r"[<>=]", line)[0] for line in needed}
     used = {name.split(".")[0] for path in CORE.rglob("*.py") for name in imports_of(path)}
     foreign = {names.get(name, name) for name in used - set(sys.stdlib_module_names) - {"neurogen"}}
     assert foreign <= listed
@@ -96,7 +97,8 @@ def test_constraints_pin_every_dependency_for_every_machine():
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9.]*", line) for line in lines)
     pinned = {line.split("==")[0].lower() for line in lines}
-    extras = PROJECT["project"]["optional-dependencies"]["test"]
+    optional = PROJECT["project"]["optional-dependencies"]
+    extras = optional["test"] + optional["training"]
     wanted = {re.split(r"[<>=]", line)[0].lower() for line in PROJECT["project"]["dependencies"] + extras}
     assert wanted <= pinned
     assert "torch==2.13.0" in lines
