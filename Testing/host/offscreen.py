@@ -102,7 +102,7 @@ class OffscreenSlice(_View):
         self._actor = vtk.vtkActor2D()
         self._actor.SetMapper(self._mapper)
         self._actor.GetProperty().SetDisplayLocationToBackground()
-        self.renderer.AddActor2D(self._actor)
+        self.renderer.AddViewProp(self._actor)
 
     def picture(self) -> np.ndarray:
         connection = self.sliceLogic.GetImageDataConnection()

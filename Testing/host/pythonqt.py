@@ -28,12 +28,18 @@ class QtProperty:
     """A Qt property as PythonQt shows it: a value to read and write. On the class it stays the method it was."""
 
     def __init__(self, name: str, method: object):
-        self.name, self.method = name, method
+        self.name, self.method, self._asked = name, method, set()
 
     def __get__(self, instance: QtCore.QObject | None, owner: type | None = None) -> object:
         if instance is None:
             return self if self.method is None else getattr(self.method, "__func__", self.method)
-        return instance.property(self.name)
+        if id(instance) in self._asked:  # C++ looks whether Python overrides the reader, as it may sizeHint
+            return self.method.__get__(instance, owner)
+        self._asked.add(id(instance))
+        try:
+            return instance.property(self.name)
+        finally:
+            self._asked.discard(id(instance))
 
     def __set__(self, instance: QtCore.QObject, value: object) -> None:
         _write(instance, self.name, value)

@@ -16,8 +16,8 @@ BRIGHT_AT, DARK_AT = (-28.0, 20.0, 14.0), (30.0, -34.0, 22.0)  # RAS mm; no symm
 BRIGHT_RADIUS, DARK_RADIUS = 12.0, 9.0
 
 
-def writeScan(folder: Path, geometry: str = "ras", name: str = "scan", *, tilt: np.ndarray | None = None) -> Path:
-    """A head with a bright and a dark ball, on one of the builders' grids; `tilt` (4, 4) moves the whole scan."""
+def writeScan(folder: Path, geometry: str = "ras", name: str = "scan") -> Path:
+    """A head with a bright and a dark ball, on one of the builders' grids."""
     import nibabel
 
     shape, affine = GEOMETRIES[geometry]
@@ -27,7 +27,7 @@ def writeScan(folder: Path, geometry: str = "ras", name: str = "scan", *, tilt: 
     for center, radius, value in ((BRIGHT_AT, BRIGHT_RADIUS, BRIGHT), (DARK_AT, DARK_RADIUS, DARK)):
         voxels[((world - np.reshape(center, (3, 1, 1, 1))) ** 2).sum(0) < radius**2] = value
     path = folder / f"{name}.nii"
-    nibabel.save(nibabel.Nifti1Image(voxels.astype(np.float32), affine if tilt is None else tilt @ affine), path)
+    nibabel.save(nibabel.Nifti1Image(voxels.astype(np.float32), affine), path)
     return path
 
 
@@ -51,6 +51,14 @@ class FakeChild:
     def remove(self) -> None:
         for path in self._folder.iterdir():
             path.unlink()
+
+
+def isolateTemporary(folder: Path, monkeypatch) -> None:
+    """Give the test a temporary folder of its own, so that what jobs leave there is seen."""
+    import tempfile
+
+    (folder / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "temporary"))
 
 
 def waitUntil(condition: Callable[[], object], seconds: float = 60.0) -> None:

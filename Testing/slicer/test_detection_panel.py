@@ -1,6 +1,5 @@
 """The click path of NeuroGenAD: Apply, progress, results, table, threshold, cancel, and what may go wrong."""
 
-import tempfile
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from detecting import (
     FakeChild,
     applyAndWait,
     children,
+    isolateTemporary,
     longestAnswer,
     sceneNodes,
     waitUntil,
@@ -23,8 +23,7 @@ from detecting import (
 @pytest.fixture
 def child(slicer_app, tmp_path, monkeypatch):
     """The stand-in of the child process, and a temporary folder of the test's own."""
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    isolateTemporary(tmp_path, monkeypatch)
     fake = FakeChild(Path(slicer_app.slicerHome))
     yield fake
     fake.remove()
