@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 PUBLISHED = "reflect-published"  # the same network, with the anomaly map of the published evaluation
 REFLECT_MODELS = {PUBLISHED: "adult-reflect", "reflect": "adult-reflect", "reflect-2": "adult-reflect-2"}
-METHODS = ("reference-intensity", "reference-zscore", *REFLECT_MODELS)
+OTHER_MODELS = {"mad-ad": "adult-mad-ad", "deco-diff": "adult-deco-diff", "gaussian": "adult-gaussian"}
+MODELS = REFLECT_MODELS | OTHER_MODELS
+ENSEMBLE = "ensemble"  # of all shipped models that know the contrast, one for each method
+MEMBERS = ("reflect", *OTHER_MODELS)
+METHODS = ("reference-intensity", "reference-zscore", *MODELS, ENSEMBLE)
 STATISTICS_MODEL = "adult-reflect"  # the shipped model that carries the healthy statistics of the FLAIR slices
 
 
@@ -45,8 +49,8 @@ class VolumeMethod(Protocol):
 
 
 @dataclass(frozen=True)
-class Reflect:
-    """A REFLECT model as a benchmark method. Slices are scored for what is too bright, volumes for either direction."""
+class ModelMethod:
+    """A model as a benchmark method. Slices are scored for what is too bright, volumes for either direction."""
 
     name: str
     model: "Model"
@@ -64,9 +68,45 @@ class Reflect:
 
     def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
         """A prepared scan, as `detect` scores it between preparation and the way back."""
+        return np.abs(self.signed_volume(image, brain))
+
+    def signed_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """The same, + brighter and - darker than healthy."""
         from neurogen.anomaly.score import score_volume
 
-        return np.abs(score_volume(self.model, image, brain, contrast=self.contrast, device=self.device)[0])
+        return score_volume(self.model, image, brain, contrast=self.contrast, device=self.device)[0]
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The mean of the members' calibrated scores, cut at the mean of their operating points."""
+
+    name: str
+    members: tuple[ModelMethod, ...]
+    threshold: float | None
+
+    @classmethod
+    def of(cls, members: Sequence[ModelMethod]) -> "Ensemble":
+        """Raises ModelUnavailable for fewer than two members."""
+        from neurogen.anomaly.ensemble import joint_point
+
+        if len(members) < 2:
+            raise ModelUnavailable("An ensemble takes two methods at least, but fewer models are here.")
+        models = [member.model for member in members]
+        return cls(ENSEMBLE, tuple(members), joint_point(models, contrast=members[0].contrast).threshold)
+
+    def score_slices(self, images: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """uint8 slices as `ModelMethod` takes them."""
+        return self._joined([member.score_slices(images, brain) for member in self.members])
+
+    def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """A prepared scan as `ModelMethod` takes it; members of opposite directions cancel out."""
+        return np.abs(self._joined([member.signed_volume(image, brain) for member in self.members]))
+
+    def _joined(self, scores: list[np.ndarray]) -> np.ndarray:
+        from neurogen.anomaly.ensemble import joined
+
+        return joined(scores, [m.model for m in self.members], contrast=self.members[0].contrast).score
 
 
 @dataclass(frozen=True)
@@ -83,7 +123,7 @@ class ReflectPublished:
     threshold: float | None = None
 
     def score_slices(self, images: np.ndarray, brain: np.ndarray) -> np.ndarray:
-        """uint8 slices as `Reflect` takes them."""
+        """uint8 slices as `ModelMethod` takes them."""
         from neurogen.anomaly.published import published_slices
 
         padded = pad_pictures(images.astype(np.float32) / 255)
@@ -91,7 +131,7 @@ class ReflectPublished:
         return crop_from_grid(scores, images.shape[1:])
 
     def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
-        """A prepared scan as `Reflect` takes it."""
+        """A prepared scan as `ModelMethod` takes it."""
         from neurogen.anomaly.published import published_volume
 
         return published_volume(self._detector(), image, brain, contrast=self.contrast)
@@ -152,9 +192,9 @@ def resolve(
     return chosen, notes
 
 
-def reflect_method(name: str, store: "ModelStore", *, contrast: str, device: str) -> Reflect | ReflectPublished:
-    """The model behind a name of REFLECT_MODELS, with its manifest's operating point for this contrast."""
-    model = store.get(REFLECT_MODELS[name])
+def model_method(name: str, store: "ModelStore", *, contrast: str, device: str) -> ModelMethod | ReflectPublished:
+    """The model behind a name of MODELS, with its manifest's operating point for this contrast."""
+    model = store.get(MODELS[name])
     known = model.manifest.get("contrast_scales", {})
     if contrast not in known:
         raise ModelUnavailable(
@@ -163,7 +203,18 @@ def reflect_method(name: str, store: "ModelStore", *, contrast: str, device: str
         )
     if name == PUBLISHED:
         return ReflectPublished(name, model, contrast, choose_device(device))
-    return Reflect(name, model, contrast, choose_device(device), operating_threshold(model, contrast))
+    return ModelMethod(name, model, contrast, choose_device(device), operating_threshold(model, contrast))
+
+
+def ensemble_method(store: "ModelStore", *, contrast: str, device: str) -> Ensemble:
+    """All of MEMBERS whose models are here and know the contrast."""
+    members = []
+    for name in MEMBERS:
+        try:
+            members.append(model_method(name, store, contrast=contrast, device=device))
+        except ModelUnavailable:  # its own row says so
+            continue
+    return Ensemble.of(members)
 
 
 def operating_threshold(model: "Model", contrast: str, *, reference: str | None = None) -> float | None:
@@ -175,8 +226,10 @@ def operating_threshold(model: "Model", contrast: str, *, reference: str | None 
 
 def slice_method(name: str, store: "ModelStore", healthy: HealthyStatistics | None, *, device: str) -> SliceMethod:
     """One of METHODS for FLAIR slices. healthy None = the statistics that travel with the shipped model."""
-    if name in REFLECT_MODELS:
-        return reflect_method(name, store, contrast="flair", device=device)
+    if name == ENSEMBLE:
+        return ensemble_method(store, contrast="flair", device=device)
+    if name in MODELS:
+        return model_method(name, store, contrast="flair", device=device)
     threshold = None if healthy is not None else _shipped_reference_threshold(name, store)
     if name == "reference-intensity":
         return ReferenceIntensity(threshold=threshold)
@@ -187,8 +240,10 @@ def volume_method(
     name: str, store: "ModelStore", healthy: Callable[[], HealthyStatistics], *, device: str
 ) -> VolumeMethod:
     """One of METHODS for prepared T1w scans. healthy() computes the statistics when the z-score asks for them."""
-    if name in REFLECT_MODELS:
-        return reflect_method(name, store, contrast="t1w", device=device)
+    if name == ENSEMBLE:
+        return ensemble_method(store, contrast="t1w", device=device)
+    if name in MODELS:
+        return model_method(name, store, contrast="t1w", device=device)
     return ReferenceIntensity() if name == "reference-intensity" else ReferenceZscore(healthy())
 
 
