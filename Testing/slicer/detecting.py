@@ -72,7 +72,7 @@ def waitUntil(condition: Callable[[], object], seconds: float = 60.0) -> None:
         time.sleep(0.005)
 
 
-def longestAnswer(condition: Callable[[], object]) -> float:
+def longestAnswer(condition: Callable[[], object], seconds: float = 60.0) -> float:
     """The longest time in seconds that the application did not answer until the condition held.
 
     On a machine that is busy with other things only the time counts that this process computed.
@@ -80,7 +80,7 @@ def longestAnswer(condition: Callable[[], object]) -> float:
     import slicer
 
     clock = time.monotonic if os.getloadavg()[0] < os.cpu_count() else time.process_time
-    longest, end = 0.0, time.monotonic() + 60
+    longest, end = 0.0, time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come to pass in time"
         started = clock()
