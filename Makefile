@@ -1,6 +1,7 @@
 # make demo   set everything up and find a planted lesion (or: make demo IMAGE=scan.nii.gz)
 # make test   set everything up and run the tests
 # make lint   style checks
+# make screenshots   draw the pictures of Screenshots/ in the test host (minutes)
 # make cmake-lists   list every file that Slicer installs, after `git add` of new ones
 # Needed: make and Python 3.11 or newer (PYTHON=/path/to/python chooses one).
 
@@ -12,7 +13,7 @@ SOURCES := neurogen $(wildcard NeuroGen*/. NeonatalBrainAge/.) Testing
 # Waiting threads that spin take the cores from those that work.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: setup demo test lint cmake-lists clean
+.PHONY: setup demo test lint screenshots cmake-lists clean
 
 setup: $(VENV)/setup.stamp
 
@@ -30,6 +31,9 @@ test: setup
 lint: setup
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+
+screenshots: setup
+	$(BIN)/python Testing/slicer/make_screenshots.py
 
 cmake-lists:
 	$(PYTHON) Testing/packaging/cmake_lists.py

@@ -26,6 +26,7 @@ class MainWindow(QMainWindow):
     def __init__(self):
         super().__init__()
         self.setObjectName("qSlicerMainWindow")
+        self._bars = []
         self._dock, self._scroll = QDockWidget(self), QScrollArea(self)
         self._scroll.setWidgetResizable(True)
         self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -44,18 +45,24 @@ class MainWindow(QMainWindow):
     def arrange(self) -> None:
         """Lay the views out as the layout in force says."""
         manager = slicer.app.layoutManager()
+        self.releaseViews()
+        self._bars = []
         root = manager.layoutLogic().GetLayoutNode().GetLayoutRootElement()
         self.setCentralWidget(self._element(root, manager))
 
     def releaseViews(self) -> None:
-        """Give the views back to the layout manager before the window goes."""
-        for widget in slicer.app.layoutManager().shownViews():
+        """Give the views back to the layout manager, before the window goes or another layout comes."""
+        for _, widget in self._bars:
             widget.setParent(slicer.app.layoutManager())
+
+    def refreshTitles(self) -> None:
+        """Write in the bars where the slices are now."""
+        for bar, widget in self._bars:
+            bar.text = _title(widget)
 
     def _element(self, element: object, manager: object) -> QWidget:
         if element.GetName() == "view":
-            nodes = manager.layoutLogic().GetViewFromElement(element)
-            return _framed(manager.widgetOf(nodes))
+            return self._framed(manager.widgetOf(manager.layoutLogic().GetViewFromElement(element)))
         box = QWidget()
         kind = element.GetAttribute("type")
         layout = {"vertical": QVBoxLayout, "grid": QGridLayout}.get(kind, QHBoxLayout)(box)
@@ -72,20 +79,20 @@ class MainWindow(QMainWindow):
                 layout.addWidget(inner, 1)
         return box
 
-
-def _framed(widget: qMRMLViewWidget) -> QWidget:
-    """A view under a bar with its name, in the color of its layout node."""
-    box = QWidget()
-    layout = QVBoxLayout(box)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(0)
-    bar = QLabel(_title(widget))
-    red, green, blue = (round(255 * value) for value in widget._viewNode.GetLayoutColor())
-    bar.setStyleSheet(f"background: rgb({red}, {green}, {blue}); color: black; padding: 2px")
-    layout.addWidget(bar)
-    layout.addWidget(widget, 1)
-    widget.show()
-    return box
+    def _framed(self, widget: qMRMLViewWidget) -> QWidget:
+        """A view under a bar with its name, in the color of its layout node."""
+        box = QWidget()
+        layout = QVBoxLayout(box)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        bar = QLabel(_title(widget))
+        red, green, blue = (round(255 * value) for value in widget._viewNode.GetLayoutColor())
+        bar.setStyleSheet(f"background: rgb({red}, {green}, {blue}); color: black; padding: 2px")
+        layout.addWidget(bar)
+        layout.addWidget(widget, 1)
+        widget.show()
+        self._bars.append((bar, widget))
+        return box
 
 
 def _title(widget: qMRMLViewWidget) -> str:

@@ -1,0 +1,93 @@
+"""Draw the pictures of Screenshots/: `make screenshots`. Panel and views as the test host shows them.
+
+The scan is the demo case, the ICBM152 template with a planted lesion, examined by the shipped model: minutes.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPOSITORY))
+
+from Testing import host  # noqa: E402
+
+NOTE = (
+    "Made in the project's test host: genuine Slicer libraries, stand-ins for Slicer's own widgets. Research use only."
+)
+SIZE = (1500, 1000)
+
+
+def main(folder: Path) -> int:
+    """Write the pictures; 1 and a reason where they cannot be drawn."""
+    reason = host.missing()
+    if reason:
+        print(reason, file=sys.stderr)
+        return 1
+    application = host.install()
+    from Testing.host import offscreen, scripted
+
+    if not offscreen.canRender():
+        print("VTK can draw no picture here: install EGL.", file=sys.stderr)
+        return 1
+    application.layoutManager().openViews()
+    scripted.load_module(REPOSITORY / "NeuroGenAD" / "NeuroGenAD.py")
+    examined(scripted.enter("NeuroGenAD"), folder)
+    return 0
+
+
+def examined(panel: object, folder: Path) -> None:
+    """The demo case from its button to its regions."""
+    from Testing.host.window import MainWindow
+
+    window = MainWindow()
+    window.showPanel("NeuroGen Anomaly Detection", panel.parent)
+    window.resize(*SIZE)
+    panel.ui.demoButton.click()
+    live(lambda: panel.ui.inputSelector.currentNode() is not None)
+    panel.ui.applyButton.click()
+    live(lambda: panel.ui.progressBar.value >= 50 or not panel.logic.isRunning)
+    picture(window, folder / "NeuroGenAD-running.png")
+    live(lambda: not panel.logic.isRunning)
+    settle()
+    panel.ui.lesionTable.cellClicked.emit(0, 0)
+    picture(window, folder / "NeuroGenAD.png")
+    panel.ui.sideBySideButton.click()
+    window.arrange()
+    settle()
+    picture(window, folder / "NeuroGenAD-side-by-side.png", fit=True)
+
+
+def picture(window: object, path: Path, *, fit: bool = False) -> None:
+    """One labelled picture of the whole window."""
+    import slicer
+
+    window.statusBar().showMessage(NOTE)
+    window.show()
+    settle()
+    if fit:
+        slicer.app.layoutManager().resetSliceViews()
+    window.refreshTitles()
+    host.grab(window, path, SIZE)
+    print(path)
+
+
+def live(condition: Callable[[], object]) -> None:
+    """Let the application live until the condition holds."""
+    while not condition():
+        settle(0.05)
+
+
+def settle(seconds: float = 1.2) -> None:
+    """Let timers and the flashing of segments come to rest."""
+    import slicer
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        slicer.app.processEvents()
+        time.sleep(0.01)
+
+
+if __name__ == "__main__":
+    sys.exit(main(REPOSITORY / "Screenshots"))
