@@ -2,8 +2,9 @@
 
 Variational dequantization by four checkerboard couplings conditioned on the slice, a logit, four checkerboard
 couplings, squeeze, four channel couplings, squeeze, four channel couplings, standard normal base (Harmonizing Flows,
-thesis section 2.3.1 and "Implementation details" of 2.4.1). Every layer's `forward` and `inverse` return the output and
-the log|det| (B,), in nats, of the direction just traveled. Likelihoods are in float32 whatever the autocast; only the
+thesis section 2.3.1 and "Implementation details" of 2.4.1). What is modeled is the brain, given where it is (ours): the
+background is 0 in every layer and costs nothing. Every layer's `forward` and `inverse` return the output and the
+log|det| (B,), in nats, of the direction just traveled. Likelihoods are in float32 whatever the autocast; only the
 coupling nets run in lower precision.
 """
 
@@ -24,7 +25,8 @@ EDGE = 1e-5
 class Coupling(nn.Module):
     """y = m x + (1 - m) (x exp(s) + t), (s, t) from the net of m x (eq. 2.3), s = exp(a) tanh(s' / exp(a)).
 
-    pattern : (1, C, h, w) mask m of zeros and ones, repeated over the picture: a checkerboard, or whole channels
+    pattern : (1, C, h, w) mask m of zeros and ones, repeated over the picture: a checkerboard, or whole channels; what
+        lies outside the brain is kept, too
     a : (C,), learned limit of the log scale, 0 at the start (published implementation)
     """
 
@@ -34,46 +36,56 @@ class Coupling(nn.Module):
         self.register_buffer("pattern", pattern.float(), persistent=False)
         self.limit = nn.Parameter(torch.zeros(1, pattern.shape[1], 1, 1))
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) -> same shape, log_det (B,)."""
-        kept, log_scale, shift = self._scale_and_shift(x, condition)
-        return kept * x + (1 - kept) * (x * log_scale.exp() + shift), log_scale.flatten(1).sum(1)
+    def forward(self, x: Tensor, inside: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W), brain `inside` of the same shape, zeros and ones -> same shape, log_det (B,)."""
+        log_scale, shift = self._scale_and_shift(x, inside, condition)
+        return x * log_scale.exp() + shift, log_scale.flatten(1).sum(1)
 
-    def inverse(self, y: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        kept, log_scale, shift = self._scale_and_shift(y, condition)
-        return kept * y + (1 - kept) * (y - shift) * (-log_scale).exp(), -log_scale.flatten(1).sum(1)
+    def inverse(self, y: Tensor, inside: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self._scale_and_shift(y, inside, condition)
+        return (y - shift) * (-log_scale).exp(), -log_scale.flatten(1).sum(1)
 
-    def _scale_and_shift(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Mask, and log scale and shift that are 0 where the mask is 1. They depend on the kept part only."""
+    def _scale_and_shift(self, x: Tensor, inside: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Log scale and shift, 0 where x is kept. They depend on the kept part only."""
         rows, columns = x.shape[-2] // self.pattern.shape[-2], x.shape[-1] // self.pattern.shape[-1]
         kept = self.pattern.to(x.dtype).repeat(1, 1, rows, columns)
         seen = x * kept if condition is None else torch.cat([x * kept, condition], dim=1)
         raw, shift = self.net(seen).to(x.dtype).chunk(2, dim=1)
-        limit = self.limit.exp()
-        return kept, (1 - kept) * limit * torch.tanh(raw / limit), (1 - kept) * shift
+        moved, limit = (1 - kept) * inside, self.limit.exp()
+        return moved * limit * torch.tanh(raw / limit), moved * shift
 
 
 class Squeeze(nn.Module):
     """2 x 2 pixels become four channels, and back; volume preserving."""
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
         return functional.pixel_unshuffle(x, 2), x.new_zeros(len(x))
 
-    def inverse(self, y: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
         return functional.pixel_shuffle(y, 2), y.new_zeros(len(y))
 
 
 class Logit(nn.Module):
-    """y = log(p / (1 - p)), p = EDGE / 2 + (1 - EDGE) x, for x in [0, 1]; its inverse ends in [0, 1] but for rounding."""
+    """y = (log(p / (1 - p)) - offset) / scale, p = EDGE / 2 + (1 - EDGE) x, for x in [0, 1]; 0 outside the brain.
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    offset, scale : mean and deviation of the logits in the training brains, so that training starts near the base
+    """
+
+    def __init__(self, *, offset: float = 0.0, scale: float = 1.0):
+        super().__init__()
+        self.offset, self.scale = offset, scale
+
+    def forward(self, x: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
         p = EDGE / 2 + (1 - EDGE) * x
-        slope = math.log(1 - EDGE) - p.log() - (1 - p).log()
-        return p.log() - (1 - p).log(), slope.flatten(1).sum(1)
+        y = (p.log() - (1 - p).log() - self.offset) / self.scale
+        slope = math.log((1 - EDGE) / self.scale) - p.log() - (1 - p).log()
+        return y * inside, (slope * inside).flatten(1).sum(1)
 
-    def inverse(self, y: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        log_slope = functional.logsigmoid(y) + functional.logsigmoid(-y) - math.log(1 - EDGE)
-        return (torch.sigmoid(y) - EDGE / 2) / (1 - EDGE), log_slope.flatten(1).sum(1)
+    def inverse(self, y: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+        logit = y * self.scale + self.offset
+        log_slope = functional.logsigmoid(logit) + functional.logsigmoid(-logit) + math.log(self.scale / (1 - EDGE))
+        x = (torch.sigmoid(logit) - EDGE / 2) / (1 - EDGE)
+        return x * inside, (log_slope * inside).flatten(1).sum(1)
 
 
 class Dequantization(nn.Module):
@@ -88,56 +100,72 @@ class Dequantization(nn.Module):
         self.couplings = nn.ModuleList(couplings)
         self.logit = Logit()
 
-    def forward(self, levels: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, levels: Tensor, noise: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 1, H, W) levels 0..255 and noise in [0, 1) -> picture in [0, 1], log|d picture / d u| - log q(u)."""
-        u, log_det = self.logit(noise)
+        u, log_det = self.logit(noise, inside)
         condition = levels / (LEVELS / 2) - 1
         for coupling in self.couplings:
-            u, change = coupling(u, condition)
+            u, change = coupling(u, inside, condition)
             log_det = log_det + change
-        u, change = self.logit.inverse(u)
-        pixels = math.prod(levels.shape[1:])
-        return (levels + u) / LEVELS, log_det + change - pixels * math.log(LEVELS)
+        u, change = self.logit.inverse(u, inside)
+        pixels = inside.flatten(1).sum(1)
+        return (levels + u) / LEVELS * inside, log_det + change - pixels * math.log(LEVELS)
 
 
 class CouplingFlow(nn.Module):
-    """Log likelihood of slices: (B, 1, H, W) levels 0..255 and noise in [0, 1) -> (B,) nats. H, W multiples of 4."""
+    """Log likelihood of slices: (B, 1, H, W) levels 0..255 and noise in [0, 1) -> (B,) nats. H, W multiples of 4.
 
-    def __init__(self, dequantization: Dequantization, layers: Sequence[nn.Module]):
+    Level 0 is outside the brain.
+    """
+
+    def __init__(self, dequantization: Dequantization, layers: Sequence[nn.Module], *, logit: Logit | None = None):
         super().__init__()
         self.dequantization = dequantization
-        self.layers = nn.ModuleList([Logit(), *layers])
+        self.layers = nn.ModuleList([logit or Logit(), *layers])
 
     def forward(self, levels: Tensor, noise: Tensor) -> Tensor:
-        """log p(levels) (eq. 2.1), a lower bound of it, as dequantization gives one. Standard normal base."""
-        picture, log_det = self.dequantization(levels, noise)
-        z, change = self.encode(picture)
-        base = -0.5 * (z.square() + math.log(2 * math.pi))
-        return base.flatten(1).sum(1) + log_det + change
+        """log p(levels in the brain | brain) (eq. 2.1), a lower bound, as dequantization gives one."""
+        inside = (levels.detach() > 0).to(levels.dtype)
+        picture, log_det = self.dequantization(levels, noise, inside)
+        z, change = self.encode(picture, inside)
+        pixels = inside.flatten(1).sum(1)
+        base = -0.5 * z.square().flatten(1).sum(1) - 0.5 * math.log(2 * math.pi) * pixels
+        return base + log_det + change
 
-    def encode(self, picture: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, H, W) in [0, 1] -> base variable (B, 16, H / 4, W / 4) and log_det."""
+    def encode(self, picture: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, H, W) in [0, 1] -> base variable (B, 16, H / 4, W / 4), 0 outside the brain, and log_det."""
         z, log_det = picture, picture.new_zeros(len(picture))
         for layer in self.layers:
-            z, change = layer(z)
+            z, change = layer(z, inside)
             log_det = log_det + change
+            inside = functional.pixel_unshuffle(inside, 2) if isinstance(layer, Squeeze) else inside
         return z, log_det
 
-    def decode(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """The inverse of `encode`."""
+    def decode(self, z: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+        """The inverse of `encode`; `inside` (B, 1, H, W) as given there."""
+        squeezes = sum(isinstance(layer, Squeeze) for layer in self.layers)
+        scales = [inside]
+        for _ in range(squeezes):
+            scales.append(functional.pixel_unshuffle(scales[-1], 2))
         log_det = z.new_zeros(len(z))
         for layer in reversed(self.layers):
-            z, change = layer.inverse(z)
+            squeezes -= isinstance(layer, Squeeze)
+            z, change = layer.inverse(z, scales[squeezes])
             log_det = log_det + change
         return z, log_det
 
 
 def build(
-    *, widths: Sequence[int] = (16, 32, 48, 64), dequantization_widths: Sequence[int] = (8, 16, 24, 32), steps: int = 4
+    *,
+    widths: Sequence[int] = (16, 32, 48, 64),
+    dequantization_widths: Sequence[int] = (8, 16, 24, 32),
+    steps: int = 4,
+    offset: float = 0.0,
+    scale: float = 1.0,
 ) -> CouplingFlow:
-    """The flow of the module's description; `steps` couplings a stage.
+    """The flow of the module's description; `steps` couplings a stage; offset, scale: see `Logit`.
 
-    The published nets concatenate skips (4.0 M parameters); ours add them, dequantization is half as wide: 2.5 M. At
+    The published nets concatenate skips (4.0 M parameters); ours add them, dequantization is half as wide: 2.4 M. At
     full resolution the nets see 2 x 2 pixels as channels, for a quarter of the work.
     """
     dequantization = [Coupling(CouplingNet(2, 2, dequantization_widths, fold=2), checkerboard(k)) for k in range(steps)]
@@ -146,7 +174,7 @@ def build(
         layers.append(Squeeze())
         nets = [CouplingNet(channels, 2 * channels, widths) for _ in range(steps)]
         layers += [Coupling(net, half_of_channels(channels, k)) for k, net in enumerate(nets)]
-    return CouplingFlow(Dequantization(dequantization), layers)
+    return CouplingFlow(Dequantization(dequantization), layers, logit=Logit(offset=offset, scale=scale))
 
 
 def checkerboard(parity: int) -> Tensor:

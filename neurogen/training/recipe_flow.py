@@ -68,7 +68,9 @@ class FlowTask:
     def __init__(self, cache: SliceCache, settings: FlowSettings, *, facts: dict):
         self.settings, self.facts = settings, facts
         self.planes = tuple(p for p, share in zip(PLANES, settings.plane_shares, strict=True) if share > 0)
-        self.slices = SiteSlices(site_scans(cache, settings.contrast, "train"), settings.plane_shares)
+        scans = site_scans(cache, settings.contrast, "train")
+        self.slices = SiteSlices(scans, settings.plane_shares)
+        self._offset, self._scale = mean_logit(scans)
         self.kept = site_scans(cache, settings.contrast, "calibrate")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.loop.seed)
@@ -79,6 +81,8 @@ class FlowTask:
         arguments = {
             "widths": list(self.settings.widths),
             "dequantization_widths": list(self.settings.dequantization_widths),
+            "offset": self._offset,
+            "scale": self._scale,
         }
         return {"factory": "coupling_flow", "arguments": arguments}
 
@@ -129,6 +133,14 @@ class FlowTask:
             **self.facts,
         }  # fmt: skip
         write_model(Path(out) / self.settings.model_id, manifest, self.network.state_dict())
+
+
+def mean_logit(scans: dict[str, np.ndarray]) -> tuple[float, float]:
+    """Mean and deviation of log(p / (1 - p)), p = (level + 0.5) / 256, over the scans' brain cells."""
+    levels = np.concatenate([volume[volume > 0] for volume in scans.values()])
+    p = (levels.astype(np.float64) + 0.5) / 256
+    logit = np.log(p / (1 - p))
+    return round(float(logit.mean()), 4), round(float(logit.std()), 4)
 
 
 def separation(
