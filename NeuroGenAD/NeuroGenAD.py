@@ -71,6 +71,7 @@ class NeuroGenADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self._panel = None
+        self._isOpen = False
 
     def setup(self) -> None:
         from NeuroGenADLib.panel import Panel
@@ -99,11 +100,13 @@ class NeuroGenADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.logic.close()
 
     def enter(self) -> None:
+        self._isOpen = True
         self.initializeParameterNode()
         self._panel.enter()
 
     def exit(self) -> None:
         """The results stay in the views."""
+        self._isOpen = False
 
     def onReload(self) -> None:
         """Load the libraries of the module anew, too (developer mode)."""
@@ -120,9 +123,10 @@ class NeuroGenADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def onSceneEndImport(self, caller: Any, event: Any) -> None:
-        """A scene was loaded: show its state and its overlay."""
+        """A scene was loaded: show its state, and its result where the user looks at this module."""
         self.initializeParameterNode()
-        self._panel.showResult()
+        if self._isOpen:
+            self._panel.showResult()
 
     def onNodeAdded(self, caller: Any, event: Any) -> None:
         """A scan that is loaded while the panel waits for one is taken."""

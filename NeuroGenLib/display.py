@@ -136,7 +136,10 @@ def _hasSegment(segmentationNode, segmentId: str) -> bool:
 
 
 def _setLayers(background, foreground, opacity: float, views: tuple[str, ...] | None) -> bool:
-    """Set the layers of the views; return whether any background is another than before."""
+    """Set the layers of the views; return whether any background lies elsewhere than the one before.
+
+    Zoom and slice stay while volumes of one place are compared.
+    """
     backgroundId = background.GetID() if background is not None else None
     nodes = compositeNodes(views)
     before = [node.GetBackgroundVolumeID() for node in nodes]
@@ -144,7 +147,18 @@ def _setLayers(background, foreground, opacity: float, views: tuple[str, ...] | 
         node.SetBackgroundVolumeID(backgroundId)
         node.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
         node.SetForegroundOpacity(opacity)
-    return backgroundId is not None and any(each != backgroundId for each in before)
+    return background is not None and any(not _liesAt(each, background) for each in before)
+
+
+def _liesAt(volumeId: str | None, other) -> bool:
+    """Whether a volume fills the same box of the world as another, within 1 mm."""
+    node = slicer.mrmlScene.GetNodeByID(volumeId) if volumeId else None
+    if node is None:
+        return False
+    bounds = [[0.0] * 6, [0.0] * 6]
+    node.GetRASBounds(bounds[0])
+    other.GetRASBounds(bounds[1])
+    return all(abs(one - two) <= 1.0 for one, two in zip(*bounds))
 
 
 def _later(milliseconds: int, call: Callable[[], None]) -> None:

@@ -8,6 +8,8 @@ import logging
 from dataclasses import asdict, fields, replace
 from typing import Any, TypeVar
 
+from neurogen.errors import NeuroGenError
+
 Settings = TypeVar("Settings")
 
 
@@ -20,7 +22,7 @@ def readSettings(parameterNode, kind: type[Settings]) -> Settings:
             continue
         try:
             settings = replace(settings, **{field.name: _hashable(json.loads(text))})
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, NeuroGenError) as error:
             logging.warning("The saved setting %s=%s is not used: %s", field.name, text, error)
     return settings
 

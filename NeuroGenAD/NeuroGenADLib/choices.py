@@ -1,33 +1,45 @@
-"""The anomaly models that the panel offers, by method."""
+"""The anomaly models that the panel offers, by method, and their mean where there are several methods."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from neurogen.anomaly import DetectionSettings
 from neurogen.errors import ModelUnavailable
 from neurogen.models import Model
 from NeuroGenLib.i18n import tr as _
 from NeuroGenLib.models_logic import ages, modelsFor, modelStore
 
-TASK, CONTRAST = "anomaly", "t1w"
-METHODS = {"reflect": "REFLECT", "mad-ad": "MAD-AD", "deco-diff": "DeCo-Diff", "gaussian": "Gaussian"}
+TASK, CONTRAST, MEAN = "anomaly", "t1w", "mean"
+METHODS = {"reflect": "REFLECT", "mad-ad": "MAD-AD", "deco-diff": "DeCo-Diff", "gaussian": "SimCLR + Gaussian"}
 
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A model that detects anomalies in T1-weighted volumes."""
+    """One model that detects anomalies in T1-weighted volumes, or several whose scores are averaged."""
 
-    id: str
+    ids: tuple[str, ...]
     title: str
     method: str
     methodTitle: str
     description: str
 
+    @property
+    def key(self) -> str:
+        """What identifies the choice in a list."""
+        return ",".join(self.ids)
+
+    def chosenBy(self, settings: DetectionSettings) -> bool:
+        """Whether these settings mean this choice."""
+        return self.ids == (settings.model, *settings.ensemble)
+
 
 def anomalyModels() -> tuple[ModelChoice, ...]:
     """The usable models for T1-weighted volumes, shipped ones first; others appear when they are installed."""
     store = modelStore()
-    models = [_open(store, row.id) for row in modelsFor(TASK, store)]
-    return tuple(_choice(model) for model in models if model is not None and CONTRAST in model.manifest["calibration"])
+    found = [_open(store, row.id) for row in modelsFor(TASK, store)]
+    models = [model for model in found if model is not None and CONTRAST in model.manifest["calibration"]]
+    return (*map(_choice, models), *_mean(models))
 
 
 def _open(store, name: str) -> Model | None:
@@ -43,9 +55,21 @@ def _choice(model: Model) -> ModelChoice:
     text = _("For T1-weighted scans, {ages}. Weights under {licence}.")
     method = manifest["method"]
     return ModelChoice(
-        model.id,
+        (model.id,),
         f"{model.id} {manifest['version']}",
         method,
         METHODS.get(method, method),
         text.format(ages=ages(manifest), licence=manifest["licence"]),
     )
+
+
+def _mean(models: Sequence[Model]) -> list[ModelChoice]:
+    """The mean of the first model of each method, where there are at least two methods that can be averaged."""
+    able = [model for model in models if model.manifest["calibration"][CONTRAST].get("healthy_quantiles")]
+    first = {model.manifest["method"]: model for model in reversed(able)}
+    members = [model for model in able if first[model.manifest["method"]] is model]
+    if len(members) < 2:
+        return []
+    ids = tuple(model.id for model in members)
+    description = _("The mean of the calibrated scores of these models, and how far they disagree.")
+    return [ModelChoice(ids, ", ".join(ids), MEAN, _("Mean of {count} methods").format(count=len(ids)), description)]

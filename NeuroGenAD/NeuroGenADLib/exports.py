@@ -17,7 +17,12 @@ from NeuroGenLib.nodes import exportSegmentation, exportVolume, segmentIds
 from NeuroGenLib.outcome import Outcome
 
 KINDS = ("nifti", "csv", "html")
-_VOLUMES = {"anomalyMap": "anomaly_map", "pseudoHealthy": "pseudo_healthy", "difference": "difference"}
+_VOLUMES = {
+    "anomalyMap": "anomaly_map",
+    "pseudoHealthy": "pseudo_healthy",
+    "difference": "difference",
+    "uncertainty": "uncertainty",
+}
 
 
 def exportResult(result: Result, folder: Path, kinds: Collection[str]) -> list[Path]:

@@ -7,9 +7,10 @@ import slicer
 
 from neurogen.anomaly import DetectionSettings
 from NeuroGenADLib.choices import ModelChoice, anomalyModels
-from NeuroGenADLib.settings import INPUT, MASK, readSettings, writeSettings
+from NeuroGenADLib.settings import INPUT, MASK
 from NeuroGenLib.devices import Doctor, deviceChoices
 from NeuroGenLib.i18n import tr as _
+from NeuroGenLib.parameters import readSettings, writeSettings
 
 
 class InputsPanel:
@@ -46,8 +47,8 @@ class InputsPanel:
         if not self._models:
             return _("No model for this task is installed. Add one under Models.")
         if self._chosen() is None:
-            name = self.settings().model
-            return _("The model {name} of this scene is not installed. Choose another, or add it.").format(name=name)
+            names = ", ".join((self.settings().model, *self.settings().ensemble))
+            return _("The model {names} of this scene is not installed. Choose another, or add it.").format(names=names)
         return ""
 
     def fillModels(self) -> None:
@@ -91,7 +92,7 @@ class InputsPanel:
         chosen = self._chosen()
         if chosen is not None:
             ui.methodComboBox.setCurrentIndex(ui.methodComboBox.findData(chosen.method))
-        self._fillModelsOf(chosen.method if chosen is not None else self._currentMethod(), settings.model)
+        self._fillModelsOf(chosen.method if chosen is not None else self._currentMethod(), chosen)
         ui.modelLabel.text = chosen.description if chosen is not None else ""
         ui.deviceComboBox.setCurrentIndex(max(ui.deviceComboBox.findData(settings.device), 0))
         ui.deviceLabel.text = self._deviceReasons.get(settings.device, "")
@@ -100,13 +101,13 @@ class InputsPanel:
         ui.stepsSpinBox.value = settings.steps
         ui.batchSizeSpinBox.value = settings.batch_size
 
-    def _fillModelsOf(self, method: str, modelId: str) -> None:
+    def _fillModelsOf(self, method: str, chosen: ModelChoice | None) -> None:
         combo = self.ui.modelComboBox
         combo.clear()
         for model in self._models:
             if model.method == method:
-                combo.addItem(model.title, model.id)
-        combo.setCurrentIndex(combo.findData(modelId))
+                combo.addItem(model.title, model.key)
+        combo.setCurrentIndex(combo.findData(chosen.key) if chosen is not None else -1)
 
     def _connect(self) -> None:
         ui = self.ui
@@ -123,11 +124,15 @@ class InputsPanel:
     def _onMethod(self, index: int) -> None:
         if not self._updating and index >= 0:
             method = self._currentMethod()
-            self._change(model=next(model.id for model in self._models if model.method == method))
+            self._choose(next(model for model in self._models if model.method == method))
 
     def _onModel(self, index: int) -> None:
-        if index >= 0:
-            self._change(model=self.ui.modelComboBox.itemData(index))
+        if not self._updating and index >= 0:
+            key = self.ui.modelComboBox.itemData(index)
+            self._choose(next(model for model in self._models if model.key == key))
+
+    def _choose(self, choice: ModelChoice) -> None:
+        self._change(model=choice.ids[0], ensemble=choice.ids[1:])
 
     def _onDevice(self, index: int) -> None:
         if index >= 0:
@@ -151,8 +156,8 @@ class InputsPanel:
         return found if found is not None and slicer.mrmlScene.IsNodePresent(found) else None
 
     def _chosen(self) -> ModelChoice | None:
-        modelId = self.settings().model
-        return next((model for model in self._models if model.id == modelId), None)
+        settings = self.settings()
+        return next((model for model in self._models if model.chosenBy(settings)), None)
 
     def _currentMethod(self) -> str:
         return self.ui.methodComboBox.itemData(self.ui.methodComboBox.currentIndex) or ""

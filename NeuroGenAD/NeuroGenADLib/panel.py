@@ -91,6 +91,7 @@ class Panel:
             errand.cancel()
             errand.wait(ERRAND_ENDS)
         self.run.cleanup()
+        self.view.cleanup()
         self.results.cleanup()
 
     def _node(self):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from NeuroGenADLib.recut import CutSettings
+from NeuroGenLib.i18n import tr as _
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class DetectionRecord:
             pose = content["facts"].get("template_from_scan")
             cls._defaultCut(content)
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"The record of the detection lacks {error}.") from error
+            raise ValueError(_("The record of the detection lacks {part}.").format(part=error)) from error
         return cls(content, affine, None if pose is None else np.array(pose, dtype=float))
 
     @property
@@ -49,6 +50,12 @@ class DetectionRecord:
         return tuple(self.content.get("warnings", ()))
 
     @property
+    def modelName(self) -> str:
+        """The model, or the models whose scores were averaged."""
+        members = self.content["facts"].get("ensemble") or [self.content["model"]]
+        return " + ".join(member["id"] for member in members)
+
+    @property
     def attributes(self) -> dict[str, Any]:
         """What every node of the result carries."""
         model = self.content["model"]
@@ -58,6 +65,7 @@ class DetectionRecord:
             "method": model["method"],
             "weightsSha256": model["weights_sha256"],
             "licence": model["licence"],
+            "ensemble": self.content["facts"].get("ensemble", []),
             "settings": self.content["settings"],
             "device": self.content["device"],
             "finished": self.content.get("finished", ""),

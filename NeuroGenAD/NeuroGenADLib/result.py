@@ -56,7 +56,8 @@ class Result:
         self.map.SetAttribute(_CUT, f"{settings.threshold!r} {settings.direction} {settings.minimumMl!r}")
 
     def node(self, role: str):
-        """The node of a role: input, pseudoHealthy, difference, lesions, table, record or report."""
+        """The node of a role: input, pseudoHealthy, difference, lesions, table, record, report; of several methods
+        also uncertainty, how far they disagree."""
         return self.map.GetNodeReference(_REFERENCE + role)
 
     def refer(self, role: str, node) -> None:
@@ -95,8 +96,8 @@ def importResult(folder: Path, inputVolume, exportedAffine: np.ndarray) -> Resul
     ValueError when a file cannot be read; then nothing is left.
     """
     record = DetectionRecord.fromText((folder / "detect.json").read_text(encoding="utf-8"))
-    model = record.attributes["model"]
-    item = resultFolder(inputVolume, _("{name} NeuroGen {model}").format(name=inputVolume.GetName(), model=model))
+    title = _("{name} NeuroGen {model}").format(name=inputVolume.GetName(), model=record.modelName)
+    item = resultFolder(inputVolume, title)
     try:
         return _importInto(item, folder, inputVolume, exportedAffine, record)
     except (RuntimeError, ValueError, OSError):
@@ -128,6 +129,8 @@ def _importInto(item: int, folder: Path, inputVolume, exportedAffine: np.ndarray
     result.refer("lesions", keep("lesions", lesions))
     table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", _("{name} table of regions").format(name=name))
     result.refer("table", keep("table", table))
+    if (folder / "uncertainty.nii.gz").is_file():
+        result.refer("uncertainty", volume("uncertainty", _("{name} disagreement of methods"), "uncertainty.nii.gz"))
     texts = (("record", _("{name} record"), "detect.json"), ("report", _("{name} report"), "report.html"))
     for role, title, file in texts:
         result.refer(role, keep(role, _textNode(title.format(name=name), folder / file)))

@@ -15,7 +15,7 @@ from NeuroGenLib.nodes import folderOf, subjectHierarchy
 
 RECUT_AFTER_MS = 40  # the slider waits so long for its next move before the lesions are cut
 LOWEST, HIGHEST = 0.5, 3.0  # the slider's ends, in thresholds of the run
-COLUMNS = (_("No."), _("Place"), _("ml"), _("Than healthy"), _("Peak (SD)"))
+COLUMNS = (_("No."), _("Place"), _("ml"), _("Signal"), _("Peak (SD)"))
 PLACE = 1  # the column that takes the room that is left
 ROW_PIXELS = 22
 KINDS = {"bright": _("brighter"), "dark": _("darker")}

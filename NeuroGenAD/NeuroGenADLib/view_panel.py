@@ -3,9 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import qt
+
 from NeuroGenADLib import views
 from NeuroGenADLib.result import Result
-from NeuroGenADLib.settings import SHOWN, ViewSettings, readSettings, writeSettings
+from NeuroGenADLib.settings import SHOWN, ViewSettings
+from NeuroGenLib.parameters import readSettings, writeSettings
+
+FIT_AFTER_MS = 100  # until the views of another layout have their sizes
 
 
 class ViewPanel:
@@ -17,6 +22,10 @@ class ViewPanel:
         self._parameterNode = parameterNode
         self._result = result
         self._updating = False
+        self._fit = qt.QTimer()
+        self._fit.setSingleShot(True)
+        self._fit.setInterval(FIT_AFTER_MS)
+        self._fit.connect("timeout()", lambda: views.fitViews(self.settings()))
         self._buttons = dict(zip(SHOWN, (ui.showInputButton, ui.showHealthyButton, ui.showDifferenceButton)))
         for shown, button in self._buttons.items():
             button.connect("clicked(bool)", lambda on, shown=shown: self._change(shown=shown))
@@ -49,6 +58,10 @@ class ViewPanel:
         if result is not None:
             views.showResult(result, self.settings(), layout=layout)
 
+    def cleanup(self) -> None:
+        """Stop waiting for the layout."""
+        self._fit.stop()
+
     def _change(self, **changes) -> None:
         node = self._parameterNode()
         if self._updating or node is None:
@@ -56,4 +69,7 @@ class ViewPanel:
         before = self.settings()
         writeSettings(node, replace(before, **changes))
         self.update()
-        self.show(layout=before.sideBySide != self.settings().sideBySide)
+        isOther = before.sideBySide != self.settings().sideBySide
+        self.show(layout=isOther)
+        if isOther:
+            self._fit.start()

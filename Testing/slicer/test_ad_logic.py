@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -153,6 +154,19 @@ def test_cutting_imports_neither_torch_nor_an_image_library():
     assert ran.stdout.strip() == "[]"
 
 
+def test_only_panels_know_qt():
+    files = [MODULE / "NeuroGenAD.py", *(MODULE / "NeuroGenADLib").glob("*.py")]
+    using = {
+        path.stem for path in files if re.search(r"^\s*(?:import|from) (?:qt|ctk)\b", path.read_text("utf-8"), re.M)
+    }
+    assert all(name.endswith("panel") for name in using)
+
+
+def test_every_file_is_short():
+    for path in (MODULE / "NeuroGenAD.py", *(MODULE / "NeuroGenADLib").glob("*.py")):
+        assert len(path.read_text("utf-8").splitlines()) <= 300, path.name
+
+
 # Settings
 
 
@@ -161,6 +175,7 @@ def test_cutting_imports_neither_torch_nor_an_image_library():
     [
         DetectionSettings(),
         DetectionSettings(model="mine", device="cpu", steps=5, batch_size=4, registered=True, bias_correction=False),
+        DetectionSettings(model="one", ensemble=("two", "three"), device="cpu"),
         DetectionSettings(threshold=4.25, direction="dark", minimum_lesion_ml=0.3, seed=3, device="cpu"),
     ],
 )
@@ -175,7 +190,9 @@ def test_the_command_line_understands_every_setting(settings):
 
 def test_settings_survive_in_the_parameter_node(slicer_app):
     import slicer
-    from NeuroGenADLib.settings import ViewSettings, readSettings, writeSettings
+    from NeuroGenADLib.settings import ViewSettings
+
+    from NeuroGenLib.parameters import readSettings, writeSettings
 
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
     assert readSettings(node, DetectionSettings) == DetectionSettings()
@@ -189,13 +206,44 @@ def test_settings_survive_in_the_parameter_node(slicer_app):
 
 def test_a_setting_that_cannot_be_read_is_the_default(slicer_app):
     import slicer
-    from NeuroGenADLib.settings import ViewSettings, readSettings
+    from NeuroGenADLib.settings import ViewSettings
+
+    from NeuroGenLib.parameters import readSettings
 
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode")
     node.SetParameter("ViewSettings.opacity", "0.25")
     node.SetParameter("ViewSettings.shown", '"nothing"')
     node.SetParameter("ViewSettings.overlay", "tr")
+    node.SetParameter("DetectionSettings.direction", '"up"')
     assert readSettings(node, ViewSettings) == ViewSettings(opacity=0.25)
+    assert readSettings(node, DetectionSettings) == DetectionSettings()
+
+
+# Choices
+
+
+def model(name: str, method: str, contrast: str = "t1w"):
+    from types import SimpleNamespace
+
+    manifest = {"version": "1.0.0", "method": method, "age_range": [20, 80], "licence": "CC0"}
+    manifest |= {"calibration": {contrast: {"threshold": 3.0, "healthy_quantiles": {"0.5": 0.4, "0.9": 1.0}}}}
+    return SimpleNamespace(id=name, manifest=manifest)
+
+
+def test_several_methods_can_be_averaged_one_model_each(monkeypatch):
+    from types import SimpleNamespace
+
+    from NeuroGenADLib import choices
+
+    models = [model("a", "reflect"), model("b", "reflect"), model("c", "mad-ad"), model("d", "gaussian", "flair")]
+    store = SimpleNamespace(get=lambda name: next(each for each in models if each.id == name))
+    monkeypatch.setattr(choices, "modelStore", lambda: store)
+    monkeypatch.setattr(choices, "modelsFor", lambda task, store: models)
+    found = choices.anomalyModels()
+    assert [choice.ids for choice in found] == [("a",), ("b",), ("c",), ("a", "c")]
+    assert found[-1].methodTitle == "Mean of 2 methods"
+    assert found[-1].chosenBy(DetectionSettings(model="a", ensemble=("c",)))
+    assert not found[0].chosenBy(DetectionSettings(model="a", ensemble=("c",)))
 
 
 # Nodes
