@@ -35,9 +35,10 @@ def labelsOf(segmentation):
     lookup = np.concatenate([[0], _labels(segmentation, segments)]).astype(np.int16)
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", segmentation.GetName())
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    if not logic.ExportSegmentsToLabelmapNode(segmentation, segments, node, None):
+    exported = logic.ExportSegmentsToLabelmapNode(segmentation, segments, node, None)
+    if not exported or node.GetImageData() is None or node.GetImageData().GetPointData().GetScalars() is None:
         _removeWithDisplay(node)
-        raise ValueError(_("{name} could not be made a label map.").format(name=segmentation.GetName()))
+        raise ValueError(_("The segments of {name} are empty.").format(name=segmentation.GetName()))
     node.SetAndObserveTransformNodeID(segmentation.GetTransformNodeID())
     slicer.util.updateVolumeFromArray(node, lookup[slicer.util.arrayFromVolume(node)])
     return node

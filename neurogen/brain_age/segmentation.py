@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MODEL_ID = "neonatal-regions"
 TASK = "regions"
 GRID_MM = 0.8
-WINDOW = (80, 80, 80)
+WINDOW = (64, 64, 64)
 MARGIN_MM = 4.0
 LARGEST_SUPPORT = 0.85
 """Share of voxels above 0 from which a scan counts as not brain-extracted."""

@@ -12,6 +12,7 @@ BENCHMARKS = {
     "planted": ("neurogen.evaluation.planted", "DIR", "lesions planted in kept-apart T1w scans"),
     "age": ("neurogen.evaluation.age", "TABLE.csv", "brain age of newborns on a feature table"),
     "harmonize": ("neurogen.evaluation.harmonize", "DIR", "segmentation on other scanners, before and after"),
+    "regions": ("neurogen.evaluation.regions", "DIR", "regions found in newborns' T2w scans, against label maps"),
     "speed": ("neurogen.evaluation.speed", "SCAN", "seconds and memory of `neurogen detect`"),
 }
 

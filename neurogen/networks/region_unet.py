@@ -70,7 +70,7 @@ class RegionUNet(nn.Module):
 def build(
     filters: Sequence[int] = (32, 64, 96, 128), tissues: int = 10, regions: int = 88, details: int = 16
 ) -> nn.Module:
-    """RegionUNet with `filters` from half resolution down, two levels or more."""
-    if len(filters) < 2:
-        raise ValueError(f"Two levels of filters or more are needed, not {list(filters)}.")
+    """RegionUNet with `filters` from half resolution down, three levels or more."""
+    if len(filters) < 3:
+        raise ValueError(f"Three levels of filters or more are needed, not {list(filters)}.")
     return RegionUNet(filters=filters, tissues=tissues, regions=regions, details=details)

@@ -21,7 +21,7 @@ _QUANTILE = 98
 class NewbornSettings:
     """What a drawn brain may look like. All shares are of the brains. Ours."""
 
-    shape: tuple[int, int, int] = (80, 80, 80)  # of the patch, voxels
+    shape: tuple[int, int, int] = (64, 64, 64)  # of the patch, voxels
     real_share: float = 0.45  # show the scan that belongs to the label map
     like_scan_share: float = 0.4  # drawn around the mean intensities of that scan; the rest are lawless
     blend_share: float = 0.4  # of the first: mixed with a drawn one

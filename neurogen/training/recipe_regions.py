@@ -7,7 +7,6 @@ Every fourth map by name, from the third on, is kept apart: never drawn from and
 that is decided by fixed drawn brains. `Measured` in the model card says what the kept-apart scans gave.
 """
 
-import glob
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from neurogen.brain_age.label_maps import LABEL_SUFFIX, SCAN_SUFFIX, dice_of, find_maps, split_names
 from neurogen.brain_age.regions import EXTRA_CRANIAL, LABELS, LAST_LABEL
 from neurogen.brain_age.segmentation import GRID_MM, MODEL_ID, TASK, best_of_each_tissue
 from neurogen.brain_age.tissues import MIRRORED, TISSUE_OF, TISSUES
@@ -26,10 +26,8 @@ from neurogen.synth.newborns import DrawnBrain, NewbornMap, NewbornSettings, dra
 from neurogen.training.loop import FitResult, LoopSettings, fit
 from neurogen.volumes import Volume, load_volume, reorient_to_ras, resample_to, same_grid
 
-LABEL_SUFFIX, SCAN_SUFFIX = "_regions.nii.gz", "_T2w.nii.gz"
 FLUID = (83, 85)
 VALIDATION_DRAWS = 8
-_KEPT_EVERY, _KEPT_FROM = 4, 2
 
 
 @dataclass(frozen=True)
@@ -145,15 +143,6 @@ def region_loss(logits: Tensor, labels: Tensor, corner: list[int]) -> Tensor:
     return functional.cross_entropy(chosen + _siblings(labels.device)[wanted], wanted)
 
 
-def dice_of(found: np.ndarray, given: np.ndarray, labels) -> np.ndarray:
-    """Dice of each label: 2 |A and B| / (|A| + |B|); NaN where neither has it."""
-    top = max(int(max(labels)), int(found.max()), int(given.max())) + 1
-    both = np.bincount(given[found == given].ravel(), minlength=top)
-    total = np.bincount(found.ravel(), minlength=top) + np.bincount(given.ravel(), minlength=top)
-    with np.errstate(invalid="ignore"):
-        return (2 * both / total)[np.asarray(list(labels))]
-
-
 def load_data(data: Path, settings: RegionsSettings, progress: Progress = silent) -> RegionData:
     """Read the maps that are not kept apart and draw the fixed brains. Raises InputRefused when there are too few."""
     names, kept = split_names(find_maps(data))
@@ -165,24 +154,6 @@ def load_data(data: Path, settings: RegionsSettings, progress: Progress = silent
     drawn = [draw_newborn(maps[k % len(maps)], TISSUE_OF, np.random.default_rng([20260101, k]), settings.drawing)
              for k in np.linspace(0, len(maps) - 1, VALIDATION_DRAWS).astype(int)]  # fmt: skip
     return RegionData(tuple(names), tuple(kept), tuple(maps), tuple(drawn))
-
-
-def find_maps(data: Path) -> dict[str, Path]:
-    """Name -> label map, sorted by name; linked folders are followed. Raises InputRefused below four maps."""
-    files = glob.glob(f"{glob.escape(str(data))}/**/*{LABEL_SUFFIX}", recursive=True)
-    found = {Path(file).name.removesuffix(LABEL_SUFFIX): Path(file) for file in sorted(files)}
-    if len(found) < _KEPT_EVERY:
-        raise InputRefused(
-            f"{data} holds {len(found)} label maps NAME{LABEL_SUFFIX}, but at least {_KEPT_EVERY} are needed (with "
-            f"NAME{SCAN_SUFFIX} beside them where there is a scan). Add them and start again."
-        )
-    return dict(sorted(found.items()))
-
-
-def split_names(maps: dict[str, Path]) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Maps to train on, and maps kept apart: every fourth, from the third on."""
-    kept = {name: path for k, (name, path) in enumerate(maps.items()) if k % _KEPT_EVERY == _KEPT_FROM}
-    return {name: path for name, path in maps.items() if name not in kept}, kept
 
 
 def load_map(path: Path) -> NewbornMap:
