@@ -225,7 +225,10 @@ def _notes(files: Sequence[ScanFile], false_ml: dict[str, dict[str, float]], pla
         )
     ageless = sorted({f.source for f in files if f.role != "train" and not np.isfinite(f.age_years)})
     if ageless:
-        notes.append(f"No ages are known for the {', '.join(ageless)} scans (participants.csv): no decades for them.")
+        notes.append(
+            f"No ages are known for {', '.join(ageless)} scans (no age_years in a participants.csv beside them): they "
+            "are in no column of an age decade."
+        )
     return notes
 
 
