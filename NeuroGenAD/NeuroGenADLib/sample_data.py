@@ -27,7 +27,6 @@ def registerSampleData() -> None:
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category=CATEGORY,
         sampleName=DEMO,
-        sampleDescription=_("Template with a planted lesion"),
         thumbnailFileName=str(icons / "NeuroGenDemo.png"),
         uris="",
         fileNames="planted_T1w.nii.gz",

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import slicer
-from PySide6.QtCore import Property, QObject, Signal
+from PySide6.QtCore import SIGNAL, Property, QObject, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 
@@ -110,6 +110,9 @@ class ModuleManager(QObject):
     def unload(self, name: str) -> None:
         module = self._modules.pop(name)
         self.moduleAboutToBeUnloaded.emit(name)
+        application = self.parent()
+        if application.receivers(SIGNAL("startupCompleted()")):  # the real application starts once
+            application.startupCompleted.disconnect()
         module.dropWidget()
         for attribute in (name.lower(), f"{name}Instance", f"{name}Widget"):
             if hasattr(slicer.modules, attribute):

@@ -45,7 +45,8 @@ class FakeChild:
         self.plan()
 
     def plan(self, **behavior: object) -> None:
-        """seconds: how long it takes; exit, error: how it fails; stubborn: it ignores the request to stop."""
+        """seconds: how long it takes; exit, error: how it fails; stubborn: it ignores the request to stop;
+        damaged: a result is no volume; warnings: sentences; demo: the scan that `neurogen demo` gives."""
         self._plan.write_text(json.dumps(behavior))
 
     def remove(self) -> None:

@@ -56,7 +56,9 @@ def write(scan: Path, folder: Path, plan: dict) -> None:
     for name, array in (("anomaly_map", score), ("pseudo_healthy", healthy)):
         path = folder / f"{name}.nii"
         nibabel.save(nibabel.Nifti1Image(array, image.affine), path)
-        path.rename(folder / f"{name}.nii.gz") if plan.get("damaged") else _compress(path)
+        _compress(path)
+    if plan.get("damaged"):
+        (folder / "pseudo_healthy.nii.gz").write_bytes(b"no volume at all")
     (folder / "report.html").write_text("<html><body>Research use only.</body></html>")
     (folder / "detect.json").write_text(json.dumps(record(scan, image.affine.tolist(), plan)))
 

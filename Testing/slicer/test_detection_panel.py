@@ -257,11 +257,14 @@ def test_a_failure_is_told_and_leaves_nothing(panel, scan, child, code, said):
 
 
 def test_results_that_cannot_be_read(panel, scan, child):
+    from Testing.host import failures
+
     nodes = sceneNodes()
     child.plan(damaged=True)
     applyAndWait(panel)
     assert "could not be read" in panel.ui.messageLabel.text
     assert sceneNodes() == nodes
+    assert {failure.where for failure in failures.take()} == {"VTK"}  # the reader says so, too
 
 
 def test_saved_scene_comes_back(panel, scan, child, tmp_path):
@@ -333,3 +336,28 @@ def test_the_modules_own_test(panel, child):
     import sys
 
     sys.modules["NeuroGenAD"].NeuroGenADTest().runTest()
+
+
+def test_a_model_that_is_not_installed_is_named(panel, scan, child):
+    node = panel.logic.getParameterNode()
+    node.SetParameter("DetectionSettings.model", '"gone-1"')
+    waitUntil(lambda: "gone-1" in panel.ui.missingLabel.text)
+    assert not panel.ui.applyButton.enabled
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_missing_packages_are_asked_for_at_apply(panel, scan, child, monkeypatch, refused):
+    import NeuroGenLib.packages as packages
+    from Testing.host import extras
+
+    asked = extras.packages.requests
+    asked.clear()
+    missing = ["monai>=1.5.1,<1.7"]
+    monkeypatch.setattr(packages, "missingPackages", lambda: [] if asked and not refused else missing)
+    monkeypatch.setattr(extras.packages, "refused", refused)
+    panel.ui.applyButton.click()
+    ((requirements, options),) = asked
+    assert [str(one) for one in requirements] == ["monai<1.7,>=1.5.1"] and "constraints" in options
+    assert panel.logic.isRunning is not refused
+    assert not refused or "monai" in panel.ui.messageLabel.text
+    waitUntil(lambda: not panel.logic.isRunning)
