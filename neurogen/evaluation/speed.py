@@ -15,11 +15,17 @@ from neurogen.environment import choose_device
 from neurogen.errors import InputRefused, NeuroGenError, UsageError
 from neurogen.evaluation.tables import Table
 from neurogen.models import ModelStore
-from neurogen.progress import Progress, silent
+from neurogen.progress import Progress, portion, silent
 
 MODEL = "adult-reflect"
 # The rows that the design holds on two CPU cores: seconds, GiB.
 TARGETS = {"network": (75.0, 3.0), "detect": (180.0, float("nan"))}
+# The other methods, where their models are present: model, steps (None = its own), seconds, GiB.
+OTHERS = {
+    "network mad-ad": ("adult-mad-ad", 5, 150.0, float("nan")),
+    "network deco-diff": ("adult-deco-diff", 5, 150.0, float("nan")),
+    "network gaussian": ("adult-gaussian", None, 30.0, 3.0),
+}
 COLUMNS = ("seconds", "target_seconds", "peak_gib", "target_gib", "calls", "gflop", "gflop_per_second", "fraction")
 _JOBS = "neurogen.evaluation.speed_jobs"
 
@@ -51,11 +57,12 @@ def run(
     rows: dict[str, dict[str, float]] = {"matrix product": {"gflop_per_second": rate, "fraction": 1.0}}
     if "network" in chosen:
         progress("network", 0.1)
-        rows["network"] = _row("network", in_child(f"{_JOBS}:network", {"model": MODEL, "device": device}))
+        rows["network"] = _row(TARGETS["network"], in_child(f"{_JOBS}:network", {"model": MODEL, "device": device}))
+        rows |= _other_rows(device, portion(progress, 0.2, 0.4))
     if "detect" in chosen:
         progress("detect", 0.4)
         whole = in_child(f"{_JOBS}:detect", {"scan": str(scan), "model": MODEL, "device": device})
-        rows["detect"] = _row("detect", whole)
+        rows["detect"] = _row(TARGETS["detect"], whole)
     progress("stages", 0.7)
     rows |= stage_rows(in_child(f"{_JOBS}:stages", {"model": MODEL, "device": device})["value"], rate)
     table = Table(rows, COLUMNS, {}, _notes(rate, device), _facts(device))
@@ -88,8 +95,18 @@ def stage_rows(stages: Mapping[str, Mapping[str, float]], rate: float) -> dict[s
     return rows
 
 
-def _row(name: str, measured: Mapping) -> dict[str, float]:
-    seconds, gib = TARGETS[name]
+def _other_rows(device: str, progress: Progress) -> dict[str, dict[str, float]]:
+    rows = {}
+    for k, (name, (model, steps, *target)) in enumerate(OTHERS.items()):
+        progress(name, k / len(OTHERS))
+        if model in ModelStore().ids():
+            job = {"model": model, "device": device, "steps": steps}
+            rows[name] = _row(target, in_child(f"{_JOBS}:network", job))
+    return rows
+
+
+def _row(target: Sequence[float], measured: Mapping) -> dict[str, float]:
+    seconds, gib = target
     return {
         "seconds": measured["value"], "target_seconds": seconds, "peak_gib": measured["peak_gib"], "target_gib": gib,
     }  # fmt: skip
@@ -103,7 +120,8 @@ def _import_folder() -> Path:
 def _notes(rate: float, device: str) -> tuple[str, ...]:
     return (
         f"Matrix product of 2048 x 2048 float32 on {device}: {rate:.0f} GFLOP/s; fraction = GFLOP/s over that.",
-        "network: a whole 1 mm T1w after preparation (80 slabs of 2 mm, one Euler step, flips averaged). detect: from "
+        "network: a whole 1 mm T1w after preparation (80 slabs of 2 mm, one Euler step, flips averaged); mad-ad and "
+        "deco-diff with 5 steps, gaussian on cells of 2 mm. detect: from "
         "the file on, with brain mask, bias field, registration and results. Targets are for two CPU cores.",
     )
 

@@ -27,10 +27,10 @@ def matrix_rate(device: str = "cpu") -> float:
     return 2 * MATRIX**3 / min(seconds) / 1e9
 
 
-def network(model: str, device: str = "cpu") -> float:
+def network(model: str, device: str = "cpu", steps: int | None = None) -> float:
     """Seconds to score the template brain, a whole 1 mm T1w as preparation leaves it, model loading included."""
     start = time.perf_counter()
-    _score_template(model, device)
+    _score_template(model, device, steps)
     _finish(device)
     return time.perf_counter() - start
 
@@ -59,7 +59,8 @@ def stages(model: str, device: str = "cpu") -> dict[str, dict[str, float]]:
     return clock.stages()
 
 
-def _score_template(model: str, device: str) -> None:
+def _score_template(model: str, device: str, steps: int | None = None) -> None:
+    from neurogen.anomaly.detector import ScoreSettings
     from neurogen.anomaly.score import score_volume
     from neurogen.preprocess.intensity import percentile_scale
     from neurogen.preprocess.template import template_on_grid
@@ -67,7 +68,7 @@ def _score_template(model: str, device: str) -> None:
     raw = template_on_grid().array
     brain = raw > 0
     image = percentile_scale(raw, brain).apply(raw).clip(0, 1)
-    score_volume(ModelStore().get(model), image, brain, device=device)
+    score_volume(ModelStore().get(model), image, brain, settings=ScoreSettings(steps=steps), device=device)
 
 
 def _finish(device: str) -> None:

@@ -50,6 +50,7 @@ def build(
     fold: int = 1,
     context: int = 0,
     attention_heads: int = 4,
+    mirror: bool = False,
 ) -> MaskedUNet:
     """The factory that manifests name `masked_unet`; arguments as of `VelocityUNet`."""
     return MaskedUNet(
@@ -60,4 +61,5 @@ def build(
         fold=fold,
         context=context,
         attention_heads=attention_heads,
+        mirror=mirror,
     )

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from neurogen.anomaly.correction import Correction
-from neurogen.anomaly.detector import Detector, ScoreSettings, load_detector
+from neurogen.anomaly.detector import Detector, ScoreSettings
 from neurogen.anomaly.masked_diffusion import STEPS, PatchSettings, cosine_alpha_bar, draw_mask, draw_noise
 from neurogen.errors import UsageError
 from neurogen.models import ModelStore
-from neurogen.networks.factory import build
+from neurogen.networks.factory import build, load_network
 from neurogen.networks.velocity_unet import VelocityUNet
 from neurogen.training.cache import SliceCache
 from neurogen.training.slice_task import HealthyBatch, SliceSettings, SliceTask
@@ -70,8 +70,11 @@ class MaskedTask(SliceTask):
         raise NotImplementedError
 
     def network_description(self) -> dict:
-        """The network as a manifest describes it."""
-        return {"factory": self.factory, "arguments": self.network_arguments()}
+        """The network as a manifest describes it: that of the model to start from, or one as the settings ask for."""
+        arguments = self.network_arguments()
+        if self.settings.start_from is not None:
+            arguments = self.store.get(self.settings.start_from).manifest["network"]["arguments"]
+        return {"factory": self.factory, "arguments": arguments}
 
     def draw_batch(self, generator: torch.Generator) -> MaskedBatch:
         """A batch of the loop's size on the network's device."""
@@ -122,12 +125,9 @@ class MaskedTask(SliceTask):
             torch.manual_seed(self.settings.loop.seed)
             network = build(self.network_description())
         if self.settings.start_from is not None:
-            trained = load_detector(self.store.get(self.settings.start_from)).velocity
-            try:
-                self.take_over(network, trained)
-            except RuntimeError as error:
-                raise UsageError(
-                    f"The network of {self.settings.start_from!r} is not the one trained here: {error}. Give the same "
-                    "widths and blocks, or start afresh."
-                ) from error
+            model = self.store.get(self.settings.start_from)
+            if model.manifest["network"]["factory"] != "velocity_unet":
+                method = model.manifest["method"]
+                raise UsageError(f"Training starts from a REFLECT model, but {model.id!r} is {method}.")
+            self.take_over(network, load_network(model))
         return network
