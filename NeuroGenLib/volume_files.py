@@ -50,7 +50,7 @@ def importVolume(
     kind = "vtkMRMLLabelMapVolumeNode" if labels else "vtkMRMLScalarVolumeNode"
     node = slicer.mrmlScene.AddNewNodeByClass(kind, name)
     try:
-        _readInFileOrder(node, path)
+        readInFileOrder(node, path)
     except RuntimeError:
         slicer.mrmlScene.RemoveNode(node)
         raise
@@ -104,7 +104,8 @@ def _exportAffine(node) -> np.ndarray:
     return affine
 
 
-def _readInFileOrder(node, path: str | Path) -> None:
+def readInFileOrder(node, path: str | Path) -> None:
+    """Fill a volume node from a file, voxels in the order of the file. Raises RuntimeError when it cannot be read."""
     storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
     storage.SetFileName(str(path))
     storage.SetForceRightHandedIJKCoordinateSystem(False)

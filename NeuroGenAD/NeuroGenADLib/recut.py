@@ -3,7 +3,6 @@
 Numpy and scipy alone: the network is not run again, and a saved scene needs neither torch nor the model.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -29,17 +28,19 @@ class CutSettings:
 class Recutter:
     """Holds one anomaly map (I, J, K) and cuts it as often as the slider moves."""
 
-    def __init__(self, score: np.ndarray, affine: np.ndarray, templateFromScan: np.ndarray | None) -> None:
-        """affine: (4, 4) voxel -> RAS mm; templateFromScan: (4, 4) RAS mm, for side and region (None: not known)."""
+    def __init__(
+        self,
+        score: np.ndarray,
+        affine: np.ndarray,
+        templateFromScan: np.ndarray | None,
+        regionAt: Callable[[np.ndarray], str] | None = None,
+    ) -> None:
+        """affine: (4, 4) voxel -> RAS mm; templateFromScan: (4, 4) RAS mm, for side and region (None: not known);
+        regionAt: template RAS mm (3,) -> name."""
         self._score = np.ascontiguousarray(score)
         self._affine = affine
         self._templateFromScan = templateFromScan
-        self._regionAt = regionLookup() if templateFromScan is not None else None
-
-    @property
-    def largestScore(self) -> float:
-        """The largest deviation of either sign: above it nothing is left."""
-        return float(max(self._score.max(), -self._score.min(), 0))
+        self._regionAt = regionAt if templateFromScan is not None else None
 
     def cut(self, settings: CutSettings) -> LesionCut:
         """The lesions at these settings; labels (I, J, K)."""
@@ -52,16 +53,6 @@ class Recutter:
             template_from_scan=self._templateFromScan,
             region_at=self._regionAt,
         )
-
-
-def regionLookup() -> Callable[[np.ndarray], str] | None:
-    """Template RAS mm -> name of the region; None where the atlas cannot be read because nibabel is not installed."""
-    try:
-        from neurogen.preprocess.atlas import region_at
-    except ModuleNotFoundError as error:
-        logging.info("Regions are not named before the packages of NeuroGen are installed (%s).", error)
-        return None
-    return lambda point: region_at(tuple(point))
 
 
 def summaryOf(volumesMl: Sequence[float]) -> str:

@@ -10,6 +10,7 @@ import slicer
 
 from NeuroGenADLib.record import DetectionRecord
 from NeuroGenADLib.recut import CutSettings, Recutter
+from NeuroGenADLib.regions import regionLookup
 from NeuroGenLib.geometry import ijkToRas
 from NeuroGenLib.i18n import tr as _
 from NeuroGenLib.nodes import addToFolder, folderOf, importVolume, newSegmentation, removeFolder, resultFolder, stamp
@@ -19,6 +20,7 @@ MAP = "anomalyMap"
 _REFERENCE = "NeuroGen"
 _CUT = "NeuroGen.cut"
 WINDOW_PERCENTILE = 99.5  # of the difference: the gray scale ends there, symmetric about 0
+SAMPLED = 7  # every so many voxels are enough for it
 
 
 class Result:
@@ -67,7 +69,8 @@ class Result:
     def recutter(self) -> Recutter:
         """A fresh cutter of its map, in the patient's space at the time of the detection."""
         record = self.record
-        return Recutter(slicer.util.arrayFromVolume(self.map).T, record.affine, record.templateFromScan)
+        score = slicer.util.arrayFromVolume(self.map).T
+        return Recutter(score, record.affine, record.templateFromScan, regionLookup())
 
     def worldPoint(self, ras: tuple[float, float, float]) -> np.ndarray:
         """Where a point of the table (RAS mm at the time of the detection) is now: a transform may have moved it."""
@@ -146,7 +149,8 @@ def _difference(inputVolume, healthy, name: str):
     node.CopyOrientation(healthy)
     node.SetAndObserveTransformNodeID(healthy.GetTransformNodeID())
     node.CreateDefaultDisplayNodes()
-    moved = np.abs(change[change != 0])
+    moved = np.abs(change.ravel()[::SAMPLED])
+    moved = moved[moved > 0]
     limit = float(np.percentile(moved, WINDOW_PERCENTILE)) if moved.size else 1.0
     _setWindow(node, -limit, limit)
     _sameWindow(healthy, inputVolume)

@@ -99,7 +99,7 @@ def recutter(folder: Path):
 
     record = DetectionRecord.fromText((folder / "results" / "detect.json").read_text(encoding="utf-8"))
     score = load_volume(folder / "results" / "anomaly_map.nii.gz").array
-    return record, Recutter(score, record.affine, record.templateFromScan)
+    return record, Recutter(score, record.affine, record.templateFromScan, region_at)
 
 
 # Lesions cut again
@@ -247,6 +247,13 @@ def test_several_methods_can_be_averaged_one_model_each(monkeypatch):
 
 
 # Nodes
+
+
+def test_places_have_the_names_that_the_command_line_gives_them(slicer_app):
+    from NeuroGenADLib.regions import regionLookup
+
+    points = np.random.default_rng(3).uniform((-80, -110, -60), (80, 80, 90), (400, 3))
+    assert [regionLookup()(point) for point in points] == [region_at(point) for point in points]
 
 
 @pytest.mark.parametrize("geometry", ["ras", "las", "oblique"])
