@@ -203,7 +203,8 @@ def _contrast_warnings(kind: ScanKind, manifest: Mapping) -> list[str]:
             f"{manifest.get('id', 'the model')} knows FLAIR at one axial level only, for a benchmark on slices; for "
             "volumes it was made for T1-weighted scans before contrast agent"
         )
-    raise InputRefused(f"This is a {kind.contrast} scan ({why}), but {needed}. Give the T1-weighted scan.")
+    known = "This is" if len(kind.reasons) > 1 else "If this is a brain at all, its intensities are those of"
+    raise InputRefused(f"{known} a {kind.contrast} scan ({why}), but {needed}. Give the T1-weighted scan.")
 
 
 def _slice_warnings(slice_mm: float, manifest: Mapping) -> list[str]:
