@@ -19,7 +19,7 @@ class HarmonizeSettings:
     adapt: str = "site"
     stop: str = "bits"
     plane: str = "axial"
-    mostSteps: int = 60
+    mostSteps: int = 40
     shading: bool = True
     segmenter: str = ""  # path of a TorchScript network, for the stop rule "entropy"
     device: str = "auto"

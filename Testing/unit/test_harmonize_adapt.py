@@ -13,6 +13,7 @@ from neurogen.harmonize.shading import places_of_pictures
 from neurogen.harmonize.transform import CurveTransform, NetworkTransform
 from neurogen.networks.harmonizer_unet import build
 
+STANDARD = torch.linspace(0.2, 0.8, 11)[None]
 QUICK = AdaptationSettings(most_steps=30, evaluate_every=5, slices=8, batch_size=4, hold=0.0)
 
 
@@ -21,11 +22,15 @@ def stack():
     rng = np.random.default_rng(0)
     levels = rng.integers(80, 160, (8, 96, 80))
     levels[:, :20] = 0
-    return SiteStack(levels.astype(np.uint8), places_of_pictures("axial")[30:38], torch.zeros(8, 9))
+    return SiteStack(
+        levels.astype(np.uint8),
+        places_of_pictures("axial")[30:38],
+        torch.cat([STANDARD.expand(8, -1), torch.zeros(8, 9)], dim=1),
+    )
 
 
 def curve_transform(**options):
-    return CurveTransform(build(widths=(4, 6), nodes=8), **options)
+    return CurveTransform(build(widths=(4, 6), nodes=8), STANDARD[0].numpy(), **options)
 
 
 def test_it_stops_at_the_source_bits(stack):

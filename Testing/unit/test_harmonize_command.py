@@ -62,7 +62,7 @@ def test_the_result_lies_on_the_scans_grid_in_the_references_unit(settings, monk
     assert (done.harmonized.array[~inside] == 0).all()
     assert np.percentile(done.harmonized.array[inside], 98) == pytest.approx(100, rel=0.05)
     assert np.corrcoef(done.harmonized.array[inside], volume.array[inside])[0, 1] > 0.99
-    assert done.stop_reason == "not adapted" and done.anatomy.jump_after < 0.01
+    assert done.stop_reason == "not adapted" and done.anatomy.jump < 0.01
 
 
 def test_a_scan_of_the_reference_is_left_as_it_is(settings, monkeypatch):

@@ -78,7 +78,7 @@ def row_of(name: str, scan: "Harmonization") -> dict[str, Any]:
     numbers = (
         scan.bits_before, scan.bits_after, scan.bits_source, scan.steps, scan.stop_reason, scan.ssim,
         scan.anatomy.structure, scan.wasserstein_before, scan.wasserstein_after, scan.anatomy.ventricles_before_ml,
-        scan.anatomy.ventricles_after_ml, scan.anatomy.jump_after, scan.seconds.get("preparation", float("nan")),
+        scan.anatomy.ventricles_after_ml, scan.anatomy.jump, scan.seconds.get("preparation", float("nan")),
         scan.problem,
     )  # fmt: skip
     return dict(zip(COLUMNS, (name, *numbers), strict=True))
@@ -103,7 +103,7 @@ def write_curves(path: Path, done: "Mapping[str, Harmonization]") -> None:
 
 
 def write_histograms(path: Path, done: "Mapping[str, Harmonization]", reference: "Sequence[float]") -> None:
-    """Shares of brain cells by level 0..255 (255 = 98th percentile): of the reference, and each scan before and after."""
+    """Shares of brain cells by level 0..255 (255 = 98th percentile): the reference's; each scan's before and after."""
     columns = {"reference": reference}
     for name, scan in done.items():
         columns |= {f"{name}_before": scan.histograms["before"], f"{name}_after": scan.histograms["after"]}

@@ -112,12 +112,12 @@ def judged(
         row = {f"DSC {kind}": mean_of([overlap(f, target.truth[k])]) for kind, f in found.items()}
         row = {name: float(np.nanmean(list(values.values()))) for name, values in row.items()}
         row["HD95 mm"] = surface_distance_95(found["plain"], target.truth[k])
-        row["Wasserstein"] = wasserstein(image[brain], site.quantiles)
+        cells = levels > 0
+        row["Wasserstein"] = wasserstein(levels[cells] / 255, site.quantiles)
         if target.undistorted:
-            original = target.undistorted[k]
-            row["SSIM to truth"] = ssim(image, original, brain)
-            undistorted = segment(judges["plain"], to_levels(original, brain))
-            row |= volume_changes(found["plain"], undistorted)
+            original = to_levels(target.undistorted[k], brain)
+            row["SSIM to truth"] = ssim(levels / 255, original / 255, cells)
+            row |= volume_changes(found["plain"], segment(judges["plain"], original))
         per_scan.append(row)
     return mean_of(per_scan) | {"given back": float(done.given_back), "s a volume": seconds}, done.note
 

@@ -96,7 +96,7 @@ SCANNERS = (
         lambda x, s: truncated(x**0.7, 0.55), trained=False,
     ),
     Scanner(
-        "weighting", "spoiled gradient echo of 10 degrees, TR 25 ms, TE 12 ms, by tissue (T1, T2*, PD)",
-        lambda x, s: reweighted(x, s, flip_deg=10, tr_ms=25, te_ms=12), trained=False,
+        "weighting", "spoiled gradient echo of 20 degrees, TR 20 ms, TE 5 ms, by tissue (T1, T2*, PD)",
+        lambda x, s: reweighted(x, s, flip_deg=20, tr_ms=20, te_ms=5), trained=False,
     ),
 )  # fmt: skip

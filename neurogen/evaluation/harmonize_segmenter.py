@@ -25,10 +25,10 @@ CLASS_COUNT = 1 + len(CLASSES)
 
 @dataclass(frozen=True)
 class SegmenterSettings:
-    steps: int = 500
-    batch_size: int = 16
+    steps: int = 250
+    batch_size: int = 8
     learning_rate: float = 3e-3
-    widths: tuple[int, ...] = (16, 32, 48)
+    widths: tuple[int, ...] = (12, 24, 36)
     seed: int = 0
 
 

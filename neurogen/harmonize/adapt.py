@@ -27,10 +27,10 @@ class AdaptationSettings:
     """How the harmonizer moves; see `stop` for when it ends."""
 
     stop: str = "bits"  # "bits" of the source (thesis) | "entropy" of a segmenter (thesis) | "cap": after most_steps
-    most_steps: int = 60  # ours; the published code makes 20 epochs over the test set
+    most_steps: int = 40  # ours; the published code makes 20 epochs over the test set
     evaluate_every: int = 5
     patience: int = 4  # evaluations without a gain
-    slices: int = 24  # of a site, evenly spread over its scans; ours
+    slices: int = 16  # of a site, evenly spread over its scans; ours
     batch_size: int = 8  # published 16 (code), 32 (thesis)
     learning_rate: float | None = None  # None = of the transform
     hold: float = 0.02  # bits per unit of squared distance from the trained harmonizer; ours

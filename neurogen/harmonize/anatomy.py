@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 
 from neurogen.harmonize.similarity import structure_similarity
-from neurogen.harmonize.slices import FOLD, to_levels
+from neurogen.harmonize.slices import FOLD
 from neurogen.preprocess.atlas import region_atlas, region_names
 from neurogen.preprocess.grid import GRID_AFFINE, GRID_SHAPE
 from neurogen.volumes import Volume, resample_to
@@ -27,8 +27,7 @@ class AnatomyCheck:
     ventricles_after_ml: float
     tissue_before_ml: float
     tissue_after_ml: float
-    jump_before: float
-    jump_after: float
+    jump: float
 
     def problem(self) -> str:
         """Why the result must not be given out, or ''."""
@@ -43,16 +42,11 @@ class AnatomyCheck:
         return ""
 
 
-def check_anatomy(before: np.ndarray, after: np.ndarray, brain: np.ndarray) -> AnatomyCheck:
-    """Prepared image and harmonized image (160, 192, 160) in [0, 1]."""
-    ventricles, tissue = zip(*(regional_volumes(to_levels(image, brain)) for image in (before, after)))
-    return AnatomyCheck(
-        structure_similarity(before, after, brain),
-        *ventricles,
-        *tissue,
-        slice_jump(before, before, brain),
-        slice_jump(before, after, brain),
-    )
+def check_anatomy(before: np.ndarray, after: np.ndarray) -> AnatomyCheck:
+    """Levels (80, 96, 80) of the prepared and of the harmonized scan."""
+    ventricles, tissue = zip(*(regional_volumes(levels) for levels in (before, after)))
+    structure = structure_similarity(before / np.float32(255), after / np.float32(255), before > 0)
+    return AnatomyCheck(structure, *ventricles, *tissue, slice_jump(before, after))
 
 
 def regional_volumes(levels: np.ndarray) -> tuple[float, float]:
@@ -75,14 +69,15 @@ def two_class_threshold(levels: np.ndarray) -> float:
     return float(np.nanargmax(between[:-1]) + 1)
 
 
-def slice_jump(before: np.ndarray, after: np.ndarray, brain: np.ndarray) -> float:
-    """Mean step of the mean change (after - before) from one axial slice to the next, share of the intensity range.
+def slice_jump(before: np.ndarray, after: np.ndarray) -> float:
+    """Mean bend of the mean change (after - before) over three neighboring axial slices, share of the range.
 
-    0 where every slice is treated alike: what a harmonizer working slice by slice adds across slices.
+    Levels (80, 96, 80). About 0 where every slice is treated alike: it is what a harmonizer adds across slices.
     """
+    brain = before > 0
     count = brain.sum((0, 1))
-    used = count > 500
-    mean = ((after - before) * brain).sum((0, 1))[used] / count[used]
+    used = count > 60
+    mean = ((after.astype(float) - before) * brain).sum((0, 1))[used] / count[used] / 255
     return float(np.abs(np.diff(mean, n=2)).mean()) if used.sum() > 2 else 0.0
 
 

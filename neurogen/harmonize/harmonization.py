@@ -32,7 +32,8 @@ class Harmonization:
     """The result of one scan; `harmonized` lies on the scan's own grid, in the reference's intensity unit.
 
     Where `problem` is not empty the scan was given back: `harmonized` is the input itself.
-    bits_* : per brain pixel; wasserstein_* : to the reference's intensities, share of the range
+    bits_* : per brain pixel; ssim: of the prepared scan before and after; wasserstein_* : to the reference's
+    intensities, share of the range; all on cells of 2 mm
     histograms : shares of 2 mm brain cells by level 0..255: "before", "after" (256,)
     """
 
@@ -146,10 +147,11 @@ def _fit(
     progress: Progress,
 ) -> tuple[CurveTransform | NetworkTransform, Adaptation | None]:
     """The transform of a site: as trained, as found earlier, or adapted now. Raises UsageError for a foreign one."""
-    transform = transform_of(site.harmonizer, shading=settings.shading)
+    transform = transform_of(site.harmonizer, site.landmarks, shading=settings.shading)
     for scan in scans:
         scan.read = transform.read(
-            [pictures(scan.levels, plane) for plane in (PLANES if settings.plane == "mean" else (settings.plane,))]
+            scan.levels,
+            [pictures(scan.levels, plane) for plane in (PLANES if settings.plane == "mean" else (settings.plane,))],
         )
     if adapted is not None:
         try:
@@ -193,17 +195,17 @@ def is_reference(scan: SiteScan, transform: CurveTransform | NetworkTransform, s
     if not isinstance(transform, CurveTransform):
         return scan.bits_before <= site.source_bits[site.planes[0]]["brain_most"]
     calibration = site.model.manifest["calibration"]
-    change = float(np.abs(curve_change(scan, transform)).mean())
+    change = curve_change(scan.levels, transform, scan.read)
     return scan.bits_before <= calibration["most_bits"] and change <= calibration["most_change"]
 
 
 @torch.no_grad()
-def curve_change(scan: SiteScan, transform: CurveTransform) -> np.ndarray:
-    """f(x) - x of every brain cell, share of the range: what the harmonizer as trained would do."""
-    from neurogen.networks.harmonizer_unet import follow_curve
-
-    x = torch.from_numpy(scan.levels[scan.levels > 0].astype(np.float32) / 255)[None]
-    return (follow_curve(x, scan.read.cpu()) - x)[0].numpy()
+def curve_change(levels: np.ndarray, transform: CurveTransform, read: Tensor) -> float:
+    """Mean |f(x) - x| over the brain cells, share of the range: what the harmonizer as trained would do to a scan."""
+    x = torch.from_numpy(levels[levels > 0].astype(np.float32))[None, None]
+    start = transform_of(transform.network, transform.standard[0].cpu().numpy())
+    place = torch.zeros(1, 3, *x.shape[2:])
+    return float((start.cpu_copy()(x, place, read.cpu()).clamp(0, 255) - x).abs().mean() / 255)
 
 
 def _finish(
@@ -216,13 +218,13 @@ def _finish(
     """Bring one scan home, measure what was done to it, and give it back where that must not be given out."""
     prepared = scan.prepared
     untouched = is_reference(scan, transform, site)
-    after = prepared.image if untouched else transform.on_grid(prepared, scan.read)
-    levels = to_levels(after, prepared.brain)
+    levels = scan.levels if untouched else to_levels(transform.on_grid(prepared, scan.read), prepared.brain)
     plane = flow_plane(site, settings)
     bits_after = scan.bits_before if untouched else scan_bits(site, levels, plane)
-    anatomy = check_anatomy(prepared.image, after, prepared.brain)
+    anatomy = check_anatomy(scan.levels, levels)
     problem = "" if untouched else _problem(scan.bits_before, bits_after, anatomy)
-    values = [image[prepared.brain] for image in (prepared.image, after)]
+    cells = scan.levels > 0
+    before, now = (image.astype(np.float32) / 255 for image in (scan.levels, levels))
     return Harmonization(
         harmonized=_brought_home(scan, transform, site, untouched=untouched, problem=problem),
         brain=Volume(prepared.native_brain.astype(np.uint8), prepared.native.affine),
@@ -232,9 +234,9 @@ def _finish(
         steps=0 if untouched or adaptation is None else adaptation.steps,
         stop_reason=_reason(untouched, problem, adaptation),
         problem=problem,
-        ssim=ssim(prepared.image, after, prepared.brain),
-        wasserstein_before=wasserstein(values[0], site.quantiles),
-        wasserstein_after=wasserstein(values[1], site.quantiles),
+        ssim=ssim(before, now, cells),
+        wasserstein_before=wasserstein(before[cells], site.quantiles),
+        wasserstein_after=wasserstein(now[cells], site.quantiles),
         anatomy=anatomy,
         curve=() if adaptation is None else adaptation.curve,
         histograms={"before": level_shares(scan.levels), "after": level_shares(levels)},

@@ -17,8 +17,8 @@ class HarmonizationSettings:
     adapt: str = "site"  # all scans given together (thesis) | every "scan" by itself | "none"
     stop: str = "bits"  # "bits" of the source | "entropy" of a segmenter (both thesis) | "cap"
     plane: str = "axial"  # in which the harmonizer looks at a scan; "mean" of all three
-    most_steps: int = 60  # of the adaptation
-    slices: int = 24  # of a site that the adaptation looks at
+    most_steps: int = 40  # of the adaptation
+    slices: int = 16  # of a site that the adaptation looks at
     shading: bool = True  # adapt a smooth shading, too
     registered: bool = False  # the scans already lie in MNI152 space
     bias_correction: bool = True

@@ -17,7 +17,8 @@ QUANTILES = 201
 class SiteModel:
     """Networks in evaluation mode, without gradients.
 
-    histogram : (256,) shares of the reference brains' 2 mm cells by level 0..255; quantiles : (201,) in [0, 1]
+    histogram : (256,) shares of the reference brains' 2 mm cells by level 0..255; quantiles : (201,) and
+        landmarks : (11,) of their intensities in [0, 1]
     source_bits : per plane of the flow, bits per pixel of kept-apart reference scans (recipe_flow.source_bits)
     unit : intensity of the 98th percentile of a harmonized brain
     """
@@ -27,6 +28,7 @@ class SiteModel:
     flow: nn.Module
     histogram: np.ndarray
     quantiles: np.ndarray
+    landmarks: np.ndarray
     source_bits: dict[str, dict[str, float]]
     unit: float
 
@@ -53,6 +55,7 @@ def load_site(model: Model, *, device: str = "cpu") -> SiteModel:
         flow.eval().requires_grad_(False).to(device),
         reference["histogram"].float().numpy(),
         reference["quantiles"].float().numpy(),
+        reference["landmarks"].float().numpy(),
         calibration["source_bits"],
         float(calibration["reference_unit"]),
     )

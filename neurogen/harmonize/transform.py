@@ -1,8 +1,9 @@
 """What is done to a scan, and what adaptation may change of it.
 
-`CurveTransform` for the head "curve": each scan's own curve as the harmonizer reads it, plus what adaptation adds for
-the whole site: a shift of the curve and a smooth shading. `NetworkTransform` for the published heads: the network
-itself, all of whose weights adapt. Both take pictures in levels 0..255 and give levels, 0 outside the brain.
+`CurveTransform` for the head "curve": each scan's landmarks moved to the reference's, then its own curve as the
+harmonizer reads it, plus what adaptation adds for the whole site: a shift of the curve and a smooth shading.
+`NetworkTransform` for the published heads: the network itself, all of whose weights adapt. Both take pictures in levels
+0..255 and give levels, 0 outside the brain.
 """
 
 import copy
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from neurogen.harmonize.landmarks import LANDMARKS, follow_landmarks, landmarks_of
 from neurogen.harmonize.shading import TERMS, log_shading, places_of_voxels
 from neurogen.networks.harmonizer_unet import HarmonizerUNet, follow_curve
 from neurogen.preprocess.grid import GRID_AFFINE, from_slices, to_slices
@@ -19,35 +21,51 @@ from neurogen.preprocess.prepare import PreparedScan, to_native
 
 TOP = 255.0
 BATCH = 16
+LEAST = 1e-3  # intensity of the darkest brain
 
 
 class CurveTransform(nn.Module):
-    """y = f_scan+shift(x exp(-shading)), of every voxel on the scan's own grid."""
+    """y = f_scan+shift(landmarks(x exp(-shading))), of every voxel on the scan's own grid.
+
+    standard : (11,) landmarks of the reference site's brains
+    """
 
     learning_rate = 0.03  # ours; few parameters, of which each acts on all pixels
 
-    def __init__(self, network: HarmonizerUNet, *, shading: bool = True):
+    def __init__(self, network: HarmonizerUNet, standard: np.ndarray, *, shading: bool = True):
         super().__init__()
         self.network = network.requires_grad_(False)
+        self.register_buffer("standard", torch.from_numpy(np.asarray(standard, np.float32))[None])
         self.shift = nn.Parameter(torch.zeros(1, network.nodes + 1))
         self.shading = nn.Parameter(torch.zeros(len(TERMS)), requires_grad=shading)
 
     @torch.no_grad()
-    def read(self, stacks: Sequence[np.ndarray]) -> Tensor:
-        """(1, nodes + 1): the mean curve of a scan's pictures (each stack (N, rows, columns)), weighted by brain."""
+    def read(self, levels: np.ndarray, stacks: Sequence[np.ndarray]) -> Tensor:
+        """(1, 11 + nodes + 1): a scan's landmarks, and its curve: the mean over its pictures, weighted by brain.
+
+        levels : (80, 96, 80) of the scan; stacks : its pictures (N, rows, columns) in one or more planes
+        """
+        device = self.shift.device
+        own = torch.from_numpy(landmarks_of(levels[levels > 0] / TOP).astype(np.float32))[None].to(device)
         total, weight = 0.0, 0.0
         for stack in stacks:
             for start in range(0, len(stack), BATCH):
-                levels = torch.from_numpy(stack[start : start + BATCH].astype(np.float32))[:, None]
-                brain = (levels > 0).flatten(1).sum(1, keepdim=True).float()
-                raw = self.network.curve_of(levels.to(self.shift.device) / TOP).cpu()
+                x = torch.from_numpy(stack[start : start + BATCH].astype(np.float32))[:, None].to(device) / TOP
+                brain = (x > 0).flatten(1).sum(1, keepdim=True).float()
+                raw = self.network.curve_of(self.matched(x, own))
                 total, weight = total + (raw * brain).sum(0, keepdim=True), weight + float(brain.sum())
-        return (total / max(weight, 1.0)).to(self.shift.device)
+        return torch.cat([own, total / max(weight, 1.0)], dim=1)
+
+    def matched(self, x: Tensor, own: Tensor) -> Tensor:
+        """(B, ...) intensities with landmarks moved to the reference's, above 0 in the brain, 0 outside it."""
+        mapped = follow_landmarks(x.flatten(1), own, self.standard).clamp(min=LEAST).reshape(x.shape)
+        return torch.where(x > 0, mapped, torch.zeros_like(mapped))
 
     def forward(self, levels: Tensor, place: Tensor, read: Tensor) -> Tensor:
-        """(B, 1, H, W) levels at `place` (B, 3, H, W), with the curves `read` (B or 1, nodes + 1) of their scans."""
+        """(B, 1, H, W) levels at `place` (B, 3, H, W), with what was `read` (B or 1, 11 + nodes + 1) of their scans."""
         unshaded = levels / TOP * torch.exp(-log_shading(place, self.shading))
-        return follow_curve(unshaded, read + self.shift) * TOP
+        own, raw = read[:, : len(LANDMARKS)], read[:, len(LANDMARKS) :]
+        return follow_curve(self.matched(unshaded, own), raw + self.shift) * TOP
 
     def adapted(self) -> dict[str, Tensor]:
         """What adaptation has changed, to be kept for later scans of the site."""
@@ -57,6 +75,10 @@ class CurveTransform(nn.Module):
         with torch.no_grad():
             self.shift.copy_(adapted["shift"])
             self.shading.copy_(adapted["shading"])
+
+    def cpu_copy(self) -> "CurveTransform":
+        """Itself on the processor: whole volumes would fill a graphics card."""
+        return self if self.shift.device.type == "cpu" else copy.deepcopy(self).cpu()
 
     def penalty(self) -> Tensor:
         """Squared distance from the harmonizer as trained, which keeps the flow from being pleased at any price."""
@@ -82,9 +104,8 @@ class CurveTransform(nn.Module):
         start = np.eye(4)
         start[:3, 3] = [part.start for part in box]
         place = places_of_voxels(brain[box].shape, template_from_voxel @ start)[:, brain[box]]
-        values = torch.from_numpy(np.maximum(image[brain], 1e-6).astype(np.float32))[None, None]
-        shading = log_shading(torch.from_numpy(place)[None], self.shading.detach().cpu())
-        mapped = follow_curve(values * torch.exp(-shading), (read + self.shift).detach().cpu())
+        values = torch.from_numpy(np.maximum(image[brain], LEAST).astype(np.float32))[None, None] * TOP
+        mapped = self.cpu_copy()(values, torch.from_numpy(place)[None], read.cpu()) / TOP
         out[brain] = np.maximum(mapped[0, 0].numpy(), 0)
         return out
 
@@ -99,7 +120,7 @@ class NetworkTransform(nn.Module):
         self.network = copy.deepcopy(network).requires_grad_(True)
         self._start = {name: p.detach().clone() for name, p in self.network.named_parameters()}
 
-    def read(self, stacks: Sequence[np.ndarray]) -> Tensor:
+    def read(self, levels: np.ndarray, stacks: Sequence[np.ndarray]) -> Tensor:
         """Nothing is read from a scan beforehand."""
         return torch.zeros(1, 1)
 
@@ -132,6 +153,10 @@ class NetworkTransform(nn.Module):
         return np.where(prepared.native_brain, np.maximum(scaled + change, 0), 0).astype(np.float32)
 
 
-def transform_of(network: HarmonizerUNet, *, shading: bool = True) -> CurveTransform | NetworkTransform:
-    """The transform that a harmonizer's head calls for."""
-    return CurveTransform(network, shading=shading) if network.head == "curve" else NetworkTransform(network)
+def transform_of(
+    network: HarmonizerUNet, standard: np.ndarray, *, shading: bool = True
+) -> CurveTransform | NetworkTransform:
+    """The transform that a harmonizer's head calls for. standard: the reference's landmarks."""
+    if network.head == "curve":
+        return CurveTransform(network, standard, shading=shading)
+    return NetworkTransform(network)

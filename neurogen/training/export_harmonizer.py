@@ -10,18 +10,21 @@ from torch import nn
 
 from neurogen.harmonize.contrast import FAMILIES
 from neurogen.harmonize.flow import bits
-from neurogen.harmonize.harmonization import level_shares
+from neurogen.harmonize.harmonization import curve_change, level_shares
 from neurogen.harmonize.site import QUANTILES
 from neurogen.harmonize.slices import pictures, spread
 from neurogen.harmonize.transform import transform_of
 from neurogen.models import ModelStore, write_model
 from neurogen.networks.factory import load_network
-from neurogen.networks.harmonizer_unet import follow_curve
 from neurogen.training.recipe_flow import separation
 
 if TYPE_CHECKING:
     from neurogen.training.recipe_harmonizer import HarmonizerTask
 
+CURVE_NOTE = (
+    "The landmarks of a scan are moved to the reference's, then one monotone curve a scan, read by the network, corrects "
+    "what landmarks take for contrast but is anatomy. Both act on every voxel of the scan's own grid: edges cannot move."
+)
 TOLERANCE = 1.25
 """How far beyond the least likely kept-apart reference scan a scan may lie and still pass for one, in its distance."""
 
@@ -35,7 +38,7 @@ def export_site(task: "HarmonizerTask", folder: Path, record: dict) -> None:
     manifest = _manifest(task, flow.manifest, record)
     manifest["calibration"] |= calibrate(task, network, flow.manifest["calibration"]["source_bits"])
     manifest["measured"] = measure(task, network)
-    write_model(folder, manifest, weights, extra={"flow": flow.weights(), "reference": reference_of(task.train)})
+    write_model(folder, manifest, weights, extra={"flow": flow.weights(), "reference": reference_of(task)})
 
 
 def calibrate(task: "HarmonizerTask", flow: nn.Module, source_bits: Mapping) -> dict:
@@ -51,7 +54,10 @@ def calibrate(task: "HarmonizerTask", flow: nn.Module, source_bits: Mapping) -> 
         "ids": list(task.kept),
     }
     if task.settings.head == "curve":
-        found["most_change"] = round(TOLERANCE * max(_curve_change(task.network, v) for v in task.kept.values()), 4)
+        transform = transform_of(task.network, task.landmarks)
+        reads = {name: transform.read(v, [pictures(v, "axial")]) for name, v in task.kept.items()}
+        changes = [curve_change(v, transform, reads[name]) for name, v in task.kept.items()]
+        found["most_change"] = round(TOLERANCE * max(changes), 4)
     return found
 
 
@@ -68,20 +74,16 @@ def measure(task: "HarmonizerTask", flow: nn.Module) -> list[dict]:
     ]
 
 
-def reference_of(scans: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
-    """Histogram of levels and quantiles of the intensity of the training brains, each brain counted alike."""
-    histogram = np.mean([level_shares(levels) for levels in scans.values()], axis=0)
+def reference_of(task: "HarmonizerTask") -> dict[str, torch.Tensor]:
+    """Histogram of levels, quantiles and landmarks of the training brains, each brain counted alike."""
+    histogram = np.mean([level_shares(levels) for levels in task.train.values()], axis=0)
     values = np.repeat(np.arange(256) / 255, np.round(histogram * 1e6).astype(int))
     quantiles = np.quantile(values, np.linspace(0, 1, QUANTILES))
-    return {"histogram": torch.from_numpy(histogram), "quantiles": torch.from_numpy(quantiles)}
-
-
-@torch.no_grad()
-def _curve_change(network: nn.Module, levels: np.ndarray) -> float:
-    """Mean |f(x) - x| over a scan's brain cells, share of the range."""
-    read = transform_of(network).read([pictures(levels, "axial")])
-    x = torch.from_numpy(levels[levels > 0].astype(np.float32) / 255)[None]
-    return float((follow_curve(x, read) - x).abs().mean())
+    return {
+        "histogram": torch.from_numpy(histogram),
+        "quantiles": torch.from_numpy(quantiles),
+        "landmarks": torch.from_numpy(task.landmarks),
+    }
 
 
 def _manifest(task: "HarmonizerTask", flow: Mapping, record: dict) -> dict:
@@ -104,8 +106,7 @@ def _manifest(task: "HarmonizerTask", flow: Mapping, record: dict) -> dict:
         "notes": [
             "Flow and harmonizer look at pixels of 2 mm: the sharpness of a scan then hardly decides its likelihood.",
             "The flow is guided by negatives, margin in bits per brain pixel above the source slices of the batch.",
-            *(["One monotone curve a scan, applied to every voxel on the scan's own grid: edges cannot move."]
-              if settings.head == "curve" else []),
+            *([CURVE_NOTE] if settings.head == "curve" else []),
         ],
         **task.facts,
     }  # fmt: skip

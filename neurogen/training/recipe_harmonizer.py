@@ -1,7 +1,9 @@
 """Recipe: a site model, that is the harmonizer and the flow of one reference site, and their manifest, in one call.
 
 The flow is trained first (recipe_flow.py) unless one is given. The harmonizer then learns to undo changes of contrast
-by L1 + SSIM (eq. 2.5) on slices whose shape is varied, too (section 2.4.2.4).
+by L1 + SSIM (eq. 2.5) on slices whose shape is varied, too (section 2.4.2.4). For the head "curve", every rising change
+of a whole scan is undone by landmarks before the network sees it (landmarks.py), but wrongly where the anatomy is not
+the average: so the landmarks are taken from a random part of each scan, and the network learns to put that right.
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor
 
 from neurogen.harmonize.contrast import FAMILIES, TO_UNDO, ContrastSettings, apply_curves, draw_curve, rescaled
+from neurogen.harmonize.landmarks import follow_landmarks, landmarks_of
 from neurogen.harmonize.similarity import ssim_of_pictures
 from neurogen.harmonize.site_slices import SiteSlices
 from neurogen.harmonize.slices import pictures, site_scans, spread
@@ -39,6 +42,7 @@ class HarmonizerSettings:
     widths: tuple[int, ...] = (16, 32, 48, 64, 64)  # thesis section 2.4.1
     nodes: int = 16  # of the curve
     unchanged_share: float = 0.2  # of a batch: what already is the site's must stay; ours
+    least_part: float = 0.35  # of a scan's extent along an axis that landmarks are taken from; head curve; ours
     most_families: int = 3  # chained in one change
     plane_shares: tuple[float, ...] = (0.6, 0.2, 0.2)  # of the batches: axial, coronal, sagittal
     reference_unit: float = 255.0  # intensity of the 98th percentile of a harmonized brain
@@ -92,6 +96,7 @@ class HarmonizerTask:
         self.settings, self.facts, self.flow = settings, facts, Path(flow)
         self.train = site_scans(cache, settings.contrast, "train")
         self.kept = site_scans(cache, settings.contrast, "calibrate")
+        self.landmarks = np.mean([landmarks_of(v[v > 0] / 255) for v in self.train.values()], axis=0)
         self.slices = SiteSlices(self.train, settings.plane_shares)
         self._validation = self._fixed_pairs()
         with torch.random.fork_rng(devices=[]):
@@ -112,10 +117,30 @@ class HarmonizerTask:
         return reconstruction_loss(self.network(changed).float(), source)
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Changed and source slices (B, 1, rows, columns) in whole levels."""
+        """What the network sees, and source slices (B, 1, rows, columns), in levels."""
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
+        if self.settings.head == "curve":
+            chosen, owners = self.slices.draw_with_owners(count, rng)
+            source = vary_shape(chosen, self.settings.shape, generator)
+            return self._landmarked(source, owners, rng), source
         source = vary_shape(self.slices.draw(count, rng), self.settings.shape, generator)
         return self._changed(source, rng), source
+
+    def _landmarked(self, source: Tensor, owners: list[str], rng: np.random.Generator) -> Tensor:
+        """Every slice with landmarks moved to the reference's as if a random part of its scan were the whole.
+
+        With `unchanged_share`, the whole is taken.
+        """
+        own = []
+        for name in owners:
+            least = 1.0 if rng.random() < self.settings.unchanged_share else self.settings.least_part
+            own.append(landmarks_of(random_part(self.train[name], least, rng) / 255))
+        return self._moved(source, np.stack(own))
+
+    def _moved(self, source: Tensor, own: np.ndarray) -> Tensor:
+        own, standard = torch.from_numpy(own).float(), torch.from_numpy(self.landmarks).float()[None]
+        mapped = follow_landmarks(source.flatten(1) / 255, own, standard).reshape(source.shape) * 255
+        return torch.where(source > 0, mapped.clamp(min=1), torch.zeros_like(mapped))
 
     def _changed(self, source: Tensor, rng: np.random.Generator) -> Tensor:
         """Every slice under its own change of contrast, prepared as a scan of another site would be."""
@@ -130,10 +155,17 @@ class HarmonizerTask:
         return apply_curves(source, np.stack(curves)).round()
 
     def _fixed_pairs(self) -> tuple[Tensor, Tensor]:
-        stack = [spread(pictures(scan, "axial"), self.settings.validation_slices) for scan in self.kept.values()]
-        source = torch.from_numpy(np.concatenate(stack).astype(np.float32))[:, None]
-        return self._changed(source, np.random.default_rng(VALIDATION_SEED)), source
+        """Kept-apart slices under fixed changes; for the head "curve", with the landmarks of fixed parts."""
+        rng = np.random.default_rng(VALIDATION_SEED)
+        stacks = [spread(pictures(scan, "axial"), self.settings.validation_slices) for scan in self.kept.values()]
+        source = torch.from_numpy(np.concatenate(stacks).astype(np.float32))[:, None]
+        if self.settings.head != "curve":
+            return self._changed(source, rng), source
+        owners = [name for name, stack in zip(self.kept, stacks, strict=True) for _ in stack]
+        parts = [random_part(self.kept[name], self.settings.least_part, rng) for name in owners]
+        return self._moved(source, np.stack([landmarks_of(part / 255) for part in parts])), source
 
+    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Mean absolute error (share of the range) and SSIM on kept-apart slices under fixed changes."""
         device = next(self.network.parameters()).device
@@ -154,6 +186,16 @@ class HarmonizerTask:
         self.network.load_state_dict(network_state)
         self.network.eval()
         export_site(self, Path(out) / self.settings.model_id, record | {"settings": asdict(self.settings)})
+
+
+def random_part(levels: np.ndarray, least: float, rng: np.random.Generator) -> np.ndarray:
+    """(n,) brain levels of a random slab of a scan (80, 96, 80), of at least the share `least` along one axis."""
+    axis = rng.integers(3)
+    inside = np.flatnonzero((levels > 0).any(tuple(a for a in range(3) if a != axis)))
+    size = max(int(len(inside) * rng.uniform(least, 1.0)), 8)
+    start = inside[0] + rng.integers(0, max(len(inside) - size, 0) + 1)
+    part = levels.take(range(start, min(start + size, inside[-1] + 1)), axis=axis)
+    return part[part > 0]
 
 
 def reconstruction_loss(restored: Tensor, source: Tensor) -> Tensor:
