@@ -16,8 +16,10 @@ from neurogen.anomaly.masked_diffusion import (
     eligible_cells,
     reverse_times,
 )
+from neurogen.anomaly.shared_tensors import brain_cells, packed, unpacked
 from neurogen.errors import ModelUnavailable
 from neurogen.networks import masked_unet, velocity_unet
+from neurogen.networks.small_weights import reduced, restored
 
 # squaredcos_cap_v2 at T = 10, as the published code prints it.
 PUBLISHED_ALPHA_BAR = np.array(
@@ -231,3 +233,36 @@ def test_foreign_methods_and_settings_are_refused_with_a_sentence():
     with pytest.raises(ModelUnavailable, match="sets speed"):
         correction_of("mad-ad", {"speed": 3}, model_id="m")
     assert correction_of("mad-ad", {"steps": 3}, model_id="m") == MadAdCorrection(steps=3)
+
+
+def test_weights_in_eight_bits_come_back_within_half_a_step():
+    generator = torch.Generator().manual_seed(0)
+    spread = torch.logspace(-3, 1, 32).view(-1, 1, 1, 1)
+    weights = {
+        "kernel": torch.randn(32, 16, 3, 3, generator=generator) * spread,
+        "bias": torch.randn(32),
+        "n": torch.tensor(3),
+    }
+    small = reduced(weights)
+    assert small["kernel"].dtype == torch.int8 and small["bias"].dtype == torch.float16
+    back = restored(small)
+    assert set(back) == set(weights) and back["n"] == 3
+    step = weights["kernel"].flatten(1).abs().amax(1) / 127
+    error = (back["kernel"] - weights["kernel"]).flatten(1).abs().amax(1)
+    assert (error <= 0.51 * step + 1e-3 * step * 127).all()
+    assert torch.equal(restored({"kernel": weights["kernel"]})["kernel"], weights["kernel"])
+
+
+def test_statistics_of_brain_cells_come_back_where_the_brain_is():
+    context = torch.zeros(4, 2, 6, 5)
+    context[1:3, 1, 2:5, 1:4] = 0.5  # the deviation: no scan has brain elsewhere
+    mean = torch.randn(4, 6, 5, generator=torch.Generator().manual_seed(0))
+    cells = brain_cells(context)
+    flat = {"t1w_flow_mean": packed(mean, context), "t1w_flow_deviation": packed(mean.abs(), context), "other": mean}
+    back = unpacked(flat, context)
+    assert flat["t1w_flow_mean"].shape == (18,)
+    for name in ("t1w_flow_mean", "t1w_flow_deviation"):
+        assert torch.equal(back[name][cells], flat[name])
+    assert (back["t1w_flow_mean"][~cells] == 0).all()
+    assert (back["t1w_flow_deviation"][~cells] == flat["t1w_flow_deviation"].max()).all()
+    assert torch.equal(back["other"], mean)

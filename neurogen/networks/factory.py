@@ -58,11 +58,10 @@ def load_network(model: Model, device: "torch.device | str" = "cpu") -> "nn.Modu
     Raises ModelUnavailable when the weights do not fit the network that the manifest describes.
     """
     network = build(model.manifest["network"])
-    weights = {
-        name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in model.weights().items()
-    }
+    from neurogen.networks.small_weights import restored
+
     try:
-        network.load_state_dict(weights)
+        network.load_state_dict(restored(model.weights()))
     except RuntimeError as error:
         raise ModelUnavailable(
             f"The weights of the model {model.id!r} do not fit the network of its manifest "

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from neurogen.anomaly.shared_tensors import packed
 from neurogen.models import write_model
-from neurogen.training.export_reflect import calibrate, halve, manifest_of
+from neurogen.networks.small_weights import reduced, restored
+from neurogen.training.export_reflect import calibrate, manifest_of
 
 if TYPE_CHECKING:
     from neurogen.training.masked_task import MaskedTask
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 def export_masked(task: "MaskedTask", folder: Path, record: dict) -> None:
     """Calibrate the network of `task` and write it as a model."""
-    weights = halve(task.network)
+    weights = reduced(task.network.state_dict())
+    task.network.load_state_dict(restored(weights))  # as users will have it
     detector, statistics, calibration = calibrate(task)
     extra = {"healthy": _packed(statistics, task.contexts)}
     own = {"method": task.method, "correction": asdict(task.correction), "notes": _notes(task)}
@@ -67,6 +69,6 @@ def _notes(task: "MaskedTask") -> list[str]:
         *([f"Training started from the trunk of {start}, which was trained on the same scans."] if start else []),
         "The score mixes two terms in healthy standard deviations: how far the method moved the scan, and how far the "
         "scan is from healthy brains at the same place (place weight 0 is the method's own map, 1 a plain z-score).",
-        "Healthy statistics are those of training scans. Smoothing, floors and the weight of the place term were chosen on "
-        "lesions planted in the calibration scans, operating points on these scans as such.",
+        "Healthy statistics are those of training scans. Smoothing, floors and weight of the place term were chosen on "
+        "lesions planted in the calibration scans, operating points on these scans as such. Weights have 8 bits.",
     ]
