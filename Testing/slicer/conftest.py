@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 if str(REPOSITORY) not in sys.path:
     sys.path.insert(0, str(REPOSITORY))
@@ -10,3 +12,14 @@ if str(REPOSITORY) not in sys.path:
 from Testing.host.pytest_support import _application, enter_module, rendering, slicer_app  # noqa: E402
 
 __all__ = ["_application", "enter_module", "rendering", "slicer_app"]
+
+
+@pytest.fixture
+def fake_child(slicer_app, tmp_path, monkeypatch):
+    """The stand-in of the child process, and a temporary folder of the test's own."""
+    from detecting import FakeChild, isolateTemporary
+
+    isolateTemporary(tmp_path, monkeypatch)
+    fake = FakeChild(Path(slicer_app.slicerHome))
+    yield fake
+    fake.remove()

@@ -131,3 +131,16 @@ def workFolders() -> set[str]:
     import tempfile
 
     return {path.name for path in Path(tempfile.gettempdir()).glob("neurogen-*")}
+
+
+def results() -> list:
+    """The results in the scene, oldest first."""
+    from NeuroGenADLib.result import allResults
+
+    return allResults()
+
+
+def rows(panel: object) -> list[list[str]]:
+    """What the table of regions shows."""
+    table = panel.ui.lesionTable
+    return [[table.item(row, column).text() for column in range(table.columnCount)] for row in range(table.rowCount)]

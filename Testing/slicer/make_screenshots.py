@@ -56,7 +56,7 @@ def examined(panel: object, folder: Path) -> None:
     panel.ui.sideBySideButton.click()
     window.arrange()
     settle()
-    picture(window, folder / "NeuroGenAD-side-by-side.png", fit=True)
+    picture(window, folder / "NeuroGenAD-side-by-side.png")
 
 
 def picture(window: object, path: Path, *, fit: bool = False) -> None:

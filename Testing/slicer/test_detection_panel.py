@@ -1,4 +1,4 @@
-"""The click path of NeuroGenAD: Apply, progress, results, table, threshold, cancel, and what may go wrong."""
+"""The click path of NeuroGenAD: Apply, progress, results, table, threshold, views, saved scenes."""
 
 import time
 from pathlib import Path
@@ -8,11 +8,11 @@ import pytest
 from detecting import (
     BRIGHT_AT,
     DARK_AT,
-    FakeChild,
     applyAndWait,
     children,
-    isolateTemporary,
     longestAnswer,
+    results,
+    rows,
     sceneNodes,
     waitUntil,
     workFolders,
@@ -21,16 +21,7 @@ from detecting import (
 
 
 @pytest.fixture
-def child(slicer_app, tmp_path, monkeypatch):
-    """The stand-in of the child process, and a temporary folder of the test's own."""
-    isolateTemporary(tmp_path, monkeypatch)
-    fake = FakeChild(Path(slicer_app.slicerHome))
-    yield fake
-    fake.remove()
-
-
-@pytest.fixture
-def panel(child, enter_module):
+def panel(fake_child, enter_module):
     return enter_module("NeuroGenAD")
 
 
@@ -41,17 +32,6 @@ def scan(slicer_app, tmp_path):
     return slicer.util.loadVolume(str(writeScan(tmp_path)))
 
 
-def results():
-    from NeuroGenADLib.result import allResults
-
-    return allResults()
-
-
-def rows(panel) -> list[list[str]]:
-    table = panel.ui.lesionTable
-    return [[table.item(row, column).text() for column in range(table.columnCount)] for row in range(table.rowCount)]
-
-
 def test_without_a_scan_apply_says_what_is_missing(panel):
     assert not panel.ui.applyButton.enabled
     assert "Choose the scan" in panel.ui.missingLabel.text
@@ -60,14 +40,14 @@ def test_without_a_scan_apply_says_what_is_missing(panel):
 def test_research_use_only_is_visible(panel):
     import slicer
 
-    labels = [child for child in slicer.util.findChildren(panel.parent) if child.className() == "QLabel"]
+    labels = [fake_child for fake_child in slicer.util.findChildren(panel.parent) if fake_child.className() == "QLabel"]
     assert any("Research use only" in label.text and not label.isHidden() for label in labels)
 
 
-def test_from_scan_to_result(panel, scan, child):
+def test_from_scan_to_result(panel, scan, fake_child):
     import slicer
 
-    child.plan(seconds=1.5, warnings=["The voxels are large."])
+    fake_child.plan(seconds=1.5, warnings=["The voxels are large."])
     seen = set()
     before = workFolders()
     panel.ui.inputSelector.setCurrentNode(scan)
@@ -94,7 +74,7 @@ def test_from_scan_to_result(panel, scan, child):
     assert composite.GetForegroundVolumeID() == result.map.GetID()
 
 
-def test_everything_is_undone_by_deleting_the_folder(panel, scan, child):
+def test_everything_is_undone_by_deleting_the_folder(panel, scan, fake_child):
     import slicer
 
     from NeuroGenLib.nodes import folderOf
@@ -108,7 +88,7 @@ def test_everything_is_undone_by_deleting_the_folder(panel, scan, child):
     assert left <= {"NeuroGenAD"}, left
 
 
-def test_a_row_leads_to_its_region(panel, scan, child):
+def test_a_row_leads_to_its_region(panel, scan, fake_child):
     import slicer
 
     applyAndWait(panel)
@@ -120,7 +100,7 @@ def test_a_row_leads_to_its_region(panel, scan, child):
             assert np.allclose(center, place, atol=1.0), (name, center, place)
 
 
-def test_the_threshold_cuts_again_at_once(panel, scan, child):
+def test_the_threshold_cuts_again_at_once(panel, scan, fake_child):
     applyAndWait(panel)
     running = children()
     panel.ui.thresholdSlider.value = 7.0  # above every score of the map
@@ -135,7 +115,7 @@ def test_the_threshold_cuts_again_at_once(panel, scan, child):
     assert children() == running
 
 
-def test_cutting_again_takes_no_longer_than_a_glance(panel, scan, child):
+def test_cutting_again_takes_no_longer_than_a_glance(panel, scan, fake_child):
     applyAndWait(panel)
     started = time.process_time()
     panel.ui.thresholdSlider.value = 3.0
@@ -143,32 +123,15 @@ def test_cutting_again_takes_no_longer_than_a_glance(panel, scan, child):
     assert time.process_time() - started < 1.0
 
 
-def test_the_panel_answers_while_a_job_runs(panel, scan, child):
-    child.plan(seconds=2.0)
+def test_the_panel_answers_while_a_job_runs(panel, scan, fake_child):
+    fake_child.plan(seconds=2.0)
     panel.ui.applyButton.click()
     assert longestAnswer(lambda: panel.ui.progressBar.value > 60) < 0.2
     panel.ui.cancelButton.click()
     waitUntil(lambda: not panel.logic.isRunning)
 
 
-@pytest.mark.parametrize("stubborn", [False, True])
-def test_cancel_leaves_nothing(panel, scan, child, stubborn):
-    child.plan(seconds=60, stubborn=stubborn)
-    nodes, processes, folders = sceneNodes(), children(), workFolders()
-    panel.ui.applyButton.click()
-    waitUntil(lambda: panel.ui.progressBar.value > 0)
-    started = time.monotonic()
-    panel.ui.cancelButton.click()
-    assert not panel.ui.cancelButton.enabled
-    waitUntil(lambda: not panel.logic.isRunning)
-    assert time.monotonic() - started < 5
-    waitUntil(lambda: children() <= processes)
-    assert sceneNodes() == nodes and workFolders() == folders
-    assert "Cancelled" in panel.ui.messageLabel.text
-    assert panel.ui.applyButton.enabled and results() == []
-
-
-def test_apply_twice_gives_two_results(panel, scan, child):
+def test_apply_twice_gives_two_results(panel, scan, fake_child):
     applyAndWait(panel)
     applyAndWait(panel)
     first, second = results()
@@ -178,7 +141,7 @@ def test_apply_twice_gives_two_results(panel, scan, child):
     assert [result.map.GetID() for result in results()] == [first.map.GetID()]
 
 
-def test_two_volumes_each_keep_their_result(panel, child, tmp_path):
+def test_two_volumes_each_keep_their_result(panel, fake_child, tmp_path):
     import slicer
 
     scans = [slicer.util.loadVolume(str(writeScan(tmp_path, kind, kind))) for kind in ("ras", "las")]
@@ -191,83 +154,7 @@ def test_two_volumes_each_keep_their_result(panel, child, tmp_path):
     assert composite.GetBackgroundVolumeID() == scans[0].GetID()
 
 
-def test_scene_closed_while_running(panel, scan, child):
-    import slicer
-
-    child.plan(seconds=60)
-    processes, folders = children(), workFolders()
-    panel.ui.applyButton.click()
-    waitUntil(lambda: panel.ui.progressBar.value > 0)
-    slicer.mrmlScene.Clear(0)
-    waitUntil(lambda: not panel.logic.isRunning)
-    waitUntil(lambda: children() <= processes)
-    assert workFolders() == folders and results() == []
-    assert panel.ui.inputSelector.currentNode() is None
-    assert not panel.ui.applyButton.enabled
-
-
-def test_scan_removed_while_running(panel, scan, child):
-    import slicer
-
-    child.plan(seconds=0.5)
-    panel.ui.applyButton.click()
-    slicer.mrmlScene.RemoveNode(scan)
-    waitUntil(lambda: not panel.logic.isRunning)
-    assert results() == []
-    assert "removed" in panel.ui.messageLabel.text
-
-
-def test_module_loaded_anew_while_running(panel, scan, child):
-    import slicer
-
-    child.plan(seconds=60)
-    processes, folders = children(), workFolders()
-    panel.ui.applyButton.click()
-    waitUntil(lambda: panel.ui.progressBar.value > 0)
-    panel.onReload()
-    fresh = slicer.modules.NeuroGenADWidget
-    assert fresh is not panel
-    waitUntil(lambda: children() <= processes)
-    assert workFolders() == folders
-    child.plan()
-    applyAndWait(fresh)
-    assert len(rows(fresh)) == 2
-
-
-def test_missing_packages_declined(panel, scan, child, monkeypatch):
-    import NeuroGenLib.packages as packages
-
-    monkeypatch.setattr(packages, "missingPackages", lambda: [packages.TORCH])
-    panel.ui.applyButton.click()
-    assert not panel.logic.isRunning
-    assert "PyTorch extension" in panel.ui.messageLabel.text
-
-
-@pytest.mark.parametrize(
-    ("code", "said"),
-    [(3, "The scan is no head."), (4, "The model is missing."), (5, "Not enough memory."), (1, "Something broke.")],
-)
-def test_a_failure_is_told_and_leaves_nothing(panel, scan, child, code, said):
-    nodes, folders = sceneNodes(), workFolders()
-    child.plan(exit=code, error=said)
-    applyAndWait(panel)
-    assert panel.ui.messageLabel.text == said
-    assert not panel.ui.logCollapsibleButton.collapsed and "registration of" in panel.ui.logTextEdit.toPlainText()
-    assert sceneNodes() == nodes and workFolders() == folders
-
-
-def test_results_that_cannot_be_read(panel, scan, child):
-    from Testing.host import failures
-
-    nodes = sceneNodes()
-    child.plan(damaged=True)
-    applyAndWait(panel)
-    assert "could not be read" in panel.ui.messageLabel.text
-    assert sceneNodes() == nodes
-    assert {failure.where for failure in failures.take()} == {"VTK"}  # the reader says so, too
-
-
-def test_saved_scene_comes_back(panel, scan, child, tmp_path):
+def test_saved_scene_comes_back(panel, scan, fake_child, tmp_path):
     import slicer
 
     applyAndWait(panel)
@@ -292,7 +179,7 @@ def test_saved_scene_comes_back(panel, scan, child, tmp_path):
     waitUntil(lambda: "3.70" in panel.ui.operatingPointLabel.text)
 
 
-def test_side_by_side(panel, scan, child):
+def test_side_by_side(panel, scan, fake_child):
     import slicer
 
     applyAndWait(panel)
@@ -305,18 +192,8 @@ def test_side_by_side(panel, scan, child):
     assert manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 
 
-def test_without_a_layout_manager(child, slicer_app, enter_module, scan):
-    slicer_app.withoutLayoutManager(True)
-    try:
-        widget = enter_module("NeuroGenAD")
-        applyAndWait(widget)
-        assert len(rows(widget)) == 2
-    finally:
-        slicer_app.withoutLayoutManager(False)
-
-
-def test_demo_case(panel, child, tmp_path):
-    child.plan(demo=str(writeScan(tmp_path)))
+def test_demo_case(panel, fake_child, tmp_path):
+    fake_child.plan(demo=str(writeScan(tmp_path)))
     panel.ui.demoButton.click()
     waitUntil(lambda: panel.ui.inputSelector.currentNode() is not None)
     assert panel.ui.applyButton.enabled
@@ -332,32 +209,7 @@ def test_sample_data_is_registered(panel, slicer_app):
         assert Path(sample.values["thumbnailFileName"]).is_file()
 
 
-def test_the_modules_own_test(panel, child):
+def test_the_modules_own_test(panel, fake_child):
     import sys
 
     sys.modules["NeuroGenAD"].NeuroGenADTest().runTest()
-
-
-def test_a_model_that_is_not_installed_is_named(panel, scan, child):
-    node = panel.logic.getParameterNode()
-    node.SetParameter("DetectionSettings.model", '"gone-1"')
-    waitUntil(lambda: "gone-1" in panel.ui.missingLabel.text)
-    assert not panel.ui.applyButton.enabled
-
-
-@pytest.mark.parametrize("refused", [True, False])
-def test_missing_packages_are_asked_for_at_apply(panel, scan, child, monkeypatch, refused):
-    import NeuroGenLib.packages as packages
-    from Testing.host import extras
-
-    asked = extras.packages.requests
-    asked.clear()
-    missing = ["monai>=1.5.1,<1.7"]
-    monkeypatch.setattr(packages, "missingPackages", lambda: [] if asked and not refused else missing)
-    monkeypatch.setattr(extras.packages, "refused", refused)
-    panel.ui.applyButton.click()
-    ((requirements, options),) = asked
-    assert [str(one) for one in requirements] == ["monai<1.7,>=1.5.1"] and "constraints" in options
-    assert panel.logic.isRunning is not refused
-    assert not refused or "monai" in panel.ui.messageLabel.text
-    waitUntil(lambda: not panel.logic.isRunning)

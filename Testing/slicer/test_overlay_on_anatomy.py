@@ -6,22 +6,12 @@ without the map, and with the place where the ball was planted, in millimeters.
 
 import numpy as np
 import pytest
-from detecting import BRIGHT_AT, BRIGHT_RADIUS, DARK_AT, FakeChild, applyAndWait, isolateTemporary, writeScan
+from detecting import BRIGHT_AT, BRIGHT_RADIUS, DARK_AT, applyAndWait, writeScan
 from scipy.ndimage import center_of_mass
 from scipy.spatial.transform import Rotation
 
 VIEWS = ("Red", "Green", "Yellow")
 CASES = ("ras", "las", "oblique", "sagittal-stack", "rotated parent", "las under a rotated parent")
-
-
-@pytest.fixture
-def child(slicer_app, tmp_path, monkeypatch):
-    from pathlib import Path
-
-    isolateTemporary(tmp_path, monkeypatch)
-    fake = FakeChild(Path(slicer_app.slicerHome))
-    yield fake
-    fake.remove()
 
 
 def turned() -> np.ndarray:
@@ -70,7 +60,7 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_map_lies_on_the_lesion(rendering, child, enter_module, tmp_path, case):
+def test_the_map_lies_on_the_lesion(rendering, fake_child, enter_module, tmp_path, case):
     import slicer
 
     scan, moved = loadCase(case, tmp_path)
@@ -101,7 +91,7 @@ def test_the_map_lies_on_the_lesion(rendering, child, enter_module, tmp_path, ca
 
 
 @pytest.mark.parametrize("case", ["las", "oblique"])
-def test_bright_and_dark_have_two_hues(rendering, child, enter_module, tmp_path, case):
+def test_bright_and_dark_have_two_hues(rendering, fake_child, enter_module, tmp_path, case):
     """Warm where the scan is brighter than healthy, cool where it is darker; the legend is there."""
     import slicer
 
@@ -118,7 +108,7 @@ def test_bright_and_dark_have_two_hues(rendering, child, enter_module, tmp_path,
         assert (red > blue + 25) if warm else (blue > red + 25), (row, red, blue)
 
 
-def test_the_legend_is_drawn(rendering, child, enter_module, tmp_path):
+def test_the_legend_is_drawn(rendering, fake_child, enter_module, tmp_path):
     import slicer
 
     loadCase("ras", tmp_path)
@@ -131,7 +121,7 @@ def test_the_legend_is_drawn(rendering, child, enter_module, tmp_path):
     assert withLegend.sum() > colored(widget.picture()).sum() + 100
 
 
-def test_patient_right_is_on_the_left(rendering, child, slicer_app, tmp_path):
+def test_patient_right_is_on_the_left(rendering, fake_child, slicer_app, tmp_path):
     """Radiological convention in the axial and coronal view, whatever the order of the voxels in the file."""
     import slicer
 
