@@ -28,7 +28,13 @@ _OVERLAYS = {
     "male": ("#3d3d3d", ":"),
 }
 """Strata whose medians are laid over the charts: color, line."""
-_STRATUM_WORDS = {"term": "born at term", "preterm": "born preterm", "female": "girls", "male": "boys"}
+_STRATUM_WORDS = {
+    "all": "all infants",
+    "term": "born at term",
+    "preterm": "born preterm",
+    "female": "girls",
+    "male": "boys",
+}
 _SIDES = {"axial": "R on the left", "coronal": "R on the left", "sagittal": "A on the left"}
 _LEADING = (
     "svr_80",
@@ -122,14 +128,15 @@ def _chart(axes: "Axes", estimate: "AgeEstimate", model: "AgeModel", feature: in
     ages = np.linspace(low, high, 120)
     curves = model.charts.centile_curves(ages, feature, stratum=estimate.stratum)
     for centile, curve in zip(CENTILES, curves):
-        width, label = (1.6, "centiles of the infants compared with") if centile == 50 else (0.8, None)
+        width, label = (1.6, f"centiles, {_STRATUM_WORDS[estimate.stratum]}") if centile == 50 else (0.8, None)
         axes.plot(ages, curve, color=_BAND, linewidth=width, label=label)
         axes.annotate(str(centile), (ages[-1], curve[-1]), fontsize=6, color=_BAND, xytext=(2, -2),
                       textcoords="offset points")  # fmt: skip
     _overlay(axes, estimate, model, feature)
-    if low < TERM_WEEKS:
-        axes.axvspan(low, TERM_WEEKS, color="0.85", zorder=0, linewidth=0)
-        axes.text(low + 0.2, 0.02, NO_NORM, transform=axes.get_xaxis_transform(), fontsize=6, color="0.35")
+    first = min(model.charts.range_of(stratum)[0] for stratum in (estimate.stratum, *_OVERLAYS))
+    if first < TERM_WEEKS:
+        axes.axvspan(first, TERM_WEEKS, color="0.85", zorder=0, linewidth=0)
+        axes.text(first + 0.2, 0.02, NO_NORM, transform=axes.get_xaxis_transform(), fontsize=6, color="0.35")
     axes.plot(estimate.chart_age, estimate.features.vector()[feature], "o", color=_ACCENT, markersize=6,
               linestyle="none", label="this scan")  # fmt: skip
     axes.set_title(f"{name_of_feature(FEATURE_NAMES[feature])}\nz = {estimate.z[feature]:+.1f}", fontsize=8)

@@ -21,11 +21,10 @@ _QUANTILE = 98
 class NewbornSettings:
     """What a drawn brain may look like. All shares are of the brains. Ours."""
 
-    shape: tuple[int, int, int] = (64, 64, 64)  # of the patch, voxels
+    shape: tuple[int, int, int] = (48, 48, 48)  # of the patch, voxels
     real_share: float = 0.45  # show the scan that belongs to the label map
-    like_scan_share: float = 0.4  # drawn around the mean intensities of that scan; the rest are lawless
+    like_scan_share: float = 0.45  # drawn around the mean intensities of that scan; the rest are lawless
     blend_share: float = 0.4  # of the first: mixed with a drawn one
-    flip_share: float = 0.5
     trim_share: float = 0.7  # lose outer fluid
     rim_share: float = 0.3  # keep a rim of unlabeled voxels
     deform: DeformSettings = field(
@@ -35,7 +34,7 @@ class NewbornSettings:
     )
     acquisition: AcquisitionSettings = field(
         default_factory=lambda: AcquisitionSettings(
-            bias=0.4, blur_voxels=1.0, thick_voxels=2.5, thick_share=0.15, noise=0.08, cut_share=0.0
+            bias=0.3, blur_voxels=0.7, thick_voxels=2.5, thick_share=0.1, noise=0.05, cut_share=0.0
         )
     )
 
