@@ -15,13 +15,17 @@ FILES = sorted(CORE.rglob("*.py"))
 # volumes, models, progress, errors and what they are made of.
 LAYERS = (
     ("__main__", "cli", "commands", "batch", "detection_files", "report", "report_pictures"),
-    # A recipe puts a method and the loop together and ships the references' statistics, so it stands above all three.
+    # A recipe and its parts put a method and the loop together and ship the references' statistics, so they stand above.
     (
         "training.recipe_",
         "training.planted_validation",
         "training.export_",
         "training.choose_standard",
         "training.healthy_context",
+        "training.healthy_volumes",
+        "training.fit_",
+        "training.slice_task",
+        "training.masked_task",
     ),
     ("evaluation",),
     ("anomaly", "harmonize", "brain_age"),
