@@ -31,6 +31,7 @@ class Panel:
     def __init__(self, ui, logic) -> None:
         self.ui = ui
         self.parameterNode = None
+        self._logic = logic
         self._modelsPanel = None
         self._doctor: Doctor | None = None
         self._isAsked = False
@@ -99,7 +100,9 @@ class Panel:
 
     def offerScan(self) -> None:
         """Where no scan was chosen and no result is shown, choose the first scalar volume that is no result of ours."""
-        if self.parameterNode is None or self.inputs.inputVolume() is not None or self.results.result() is not None:
+        if self.parameterNode is None or self._logic.isRunning:
+            return
+        if self.inputs.inputVolume() is not None or self.results.result() is not None:
             return
         for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
             if node.GetClassName() == "vtkMRMLScalarVolumeNode" and node.GetAttribute(ROLE) is None:

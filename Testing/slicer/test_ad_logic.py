@@ -410,6 +410,39 @@ def test_names_become_file_names():
     assert safeName("日本") == "scan"
 
 
+# Brain masks
+
+
+@pytest.mark.parametrize("place", ["untransformed", "with the scan", "in the world", "label map"])
+def test_a_brain_mask_reaches_the_command_line_on_the_voxels_of_the_scan(slicer_app, tmp_path, place):
+    import slicer
+    from NeuroGenADLib.detection_job import _exportMask
+
+    from NeuroGenLib.nodes import exportVolume, newSegmentation, setSegments
+
+    turn = np.array([[0.0, -1, 0, 5], [1, 0, 0, -3], [0, 0, 1, 11], [0, 0, 0, 1]])
+    voxels = np.ones((20, 24, 28), np.float32)
+    voxels[4:9, 5:12, 6:20] = 100.0
+    scan = slicer.util.addVolumeFromArray(voxels, name="scan")
+    if place != "untransformed":
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        slicer.util.updateTransformMatrixFromArray(node, turn)
+        scan.SetAndObserveTransformNodeID(node.GetID())
+    if place == "label map":
+        mask = slicer.util.addVolumeFromArray((voxels > 50).astype(np.int16), nodeClassName="vtkMRMLLabelMapVolumeNode")
+        mask.SetAndObserveTransformNodeID(scan.GetTransformNodeID())
+    else:
+        mask = newSegmentation("brain", scan)
+        setSegments(mask, (voxels > 50).astype(np.int16), {1: "brain"}, scan)
+        if place == "in the world":
+            mask.HardenTransform()
+    exportVolume(scan, tmp_path / "scan.nii")
+    _exportMask(mask, scan, tmp_path / "mask.nii")
+    image, brain = load_volume(tmp_path / "scan.nii"), load_volume(tmp_path / "mask.nii", as_labels=True)
+    np.testing.assert_allclose(brain.affine, image.affine, atol=1e-4)
+    np.testing.assert_array_equal(brain.array > 0, image.array > 50)
+
+
 # What is known of a scan
 
 
