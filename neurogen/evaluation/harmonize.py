@@ -13,6 +13,7 @@ import numpy as np
 
 import neurogen
 from neurogen.errors import InputRefused, UsageError
+from neurogen.evaluation.harmonize_lesions import lesion_keeping, worst_of
 from neurogen.evaluation.harmonize_measures import mean_of, overlap, surface_distance_95, volume_changes
 from neurogen.evaluation.harmonize_methods import NAMES, Method, methods_of
 from neurogen.evaluation.harmonize_scanners import SCANNERS, apply_scanner
@@ -90,7 +91,10 @@ def run(
             progress(f"{target.name}: {name}", 0.5 + 0.5 * (t + m / len(chosen)) / len(targets))
             rows[f"{target.name} / {name}"], note = judged(target, doors[name], judges, site)
             notes += [f"{target.name} / {name}: {note}"] if note else []
-    table = Table(rows, COLUMNS, notes=(*_notes(scans), *_gains(rows)), facts=_facts(site, seed, notes, segmenters))
+    lesions = _lesions(files, cache, doors[NAMES[-1]], seed) if NAMES[-1] in chosen else []
+    told = (*_notes(scans), *_gains(rows), *([worst_of(lesions)] if lesions else []))
+    facts = _facts(site, seed, notes, segmenters) | {"lesions": lesions}
+    table = Table(rows, COLUMNS, notes=told, facts=facts)
     if json_path is not None:
         table.write_json(Path(json_path))
     progress("harmonize", 1.0)
@@ -147,6 +151,14 @@ def _targets(files: Sequence[ScanFile], cache: Path, scans: int, seed: int):
         on_grid = [prepared(f, cache) for f in others]
         labels = tuple(_labels(f, scan.scan_from_grid) for f, scan in zip(others, on_grid, strict=True))
         yield Target(REAL, tuple(scan.image for scan in on_grid), labels)
+
+
+def _lesions(files: Sequence[ScanFile], cache: Path, method: Method, seed: int) -> list[dict[str, float | str]]:
+    """Lesions planted in the first kept-apart scan, under the farthest trained and the last unseen scanner."""
+    test = next(f for f in files if f.source == REFERENCE and f.role == "test")
+    image = prepared(test, cache).image
+    shares = repeated(mixture_truth(to_levels(image, image > 0), seed=seed)[1])
+    return lesion_keeping(image, shares, (SCANNERS[4], SCANNERS[-1]), method, seed=seed)
 
 
 def _labels(file: ScanFile, scan_from_grid: np.ndarray) -> np.ndarray:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from neurogen.training.recipe_harmonizer import HarmonizerTask
 
 CURVE_NOTE = (
-    "The landmarks of a scan are moved to the reference's, then one monotone curve a scan, read by the network, corrects "
-    "what landmarks take for contrast but is anatomy. Both act on every voxel of the scan's own grid: edges cannot move."
+    "The landmarks of a scan are moved to the reference's, then one monotone curve a scan, read by the network, "
+    "corrects what landmarks take for contrast but is anatomy. Both act on every voxel of the scan's own grid: edges "
+    "cannot move."
 )
 TOLERANCE = 1.25
 """How far beyond the least likely kept-apart reference scan a scan may lie and still pass for one, in its distance."""

@@ -1,0 +1,156 @@
+"""The benchmark's parts against known answers: scanners, truth, segmenter, measures, lesions, rivals."""
+
+import numpy as np
+import pytest
+from site_builders import phantom_image
+
+from neurogen.errors import UsageError
+from neurogen.evaluation import harmonize
+from neurogen.evaluation.harmonize_lesions import lesion_keeping, worst_of
+from neurogen.evaluation.harmonize_measures import overlap, surface_distance_95, volume_changes, volumes_ml
+from neurogen.evaluation.harmonize_methods import Done
+from neurogen.evaluation.harmonize_scanners import SCANNERS, apply_scanner, coil_profile, spoiled_echo, truncated
+from neurogen.evaluation.harmonize_segmenter import KINDS, SegmenterSettings, load_or_train, segment
+from neurogen.evaluation.harmonize_truth import CSF, DEEP, GRAY, IGNORED, WHITE, grouped_labels, mixture_truth, to_cells
+from neurogen.harmonize.anatomy import CELL_ML, slice_jump, two_class_threshold
+from neurogen.harmonize.landmarks import landmarks_of, match_histogram, match_landmarks
+from neurogen.harmonize.similarity import ssim, structure_similarity, wasserstein
+from neurogen.harmonize.slices import to_levels
+
+
+@pytest.fixture(scope="module")
+def head():
+    image, brain = phantom_image()
+    levels = to_levels(image, brain)
+    classes, shares = mixture_truth(levels)
+    return image, brain, levels, classes, shares
+
+
+def test_three_of_eight_scanners_are_of_unseen_families():
+    assert len(SCANNERS) == 8 and sum(not scanner.trained for scanner in SCANNERS) == 3
+
+
+@pytest.mark.parametrize("scanner", SCANNERS, ids=lambda s: s.name)
+def test_every_scanner_changes_the_brain_only(head, scanner):
+    image, brain, _, _, shares = head
+    fine = shares.repeat(2, 1).repeat(2, 2).repeat(2, 3)
+    shown = apply_scanner(scanner, image, brain, fine)
+    assert ((shown > 0) == brain).all() and shown.max() <= 1
+    assert np.abs(shown - image)[brain].mean() > 0.005
+    assert np.percentile(shown[brain], 98) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_t1_weighted_echo_keeps_the_order_of_tissues():
+    csf, gray, white = spoiled_echo(20, 20, 5)
+    assert csf < gray < white
+
+
+def test_the_spoiled_echo_is_its_formula():
+    pd, t1, t2 = 0.70, 850.0, 53.0
+    a, e1 = np.deg2rad(20), np.exp(-20 / t1)
+    assert spoiled_echo(20, 20, 5)[2] == pytest.approx(
+        pd * np.sin(a) * (1 - e1) / (1 - np.cos(a) * e1) * np.exp(-5 / t2)
+    )
+
+
+def test_the_coil_falls_with_distance():
+    profile = coil_profile((160, 192, 160))
+    assert profile[99, 0, 88] == pytest.approx(profile.max(), rel=0.02)
+    assert 0.3 < profile.min() / profile.max() < 0.7
+
+
+def test_truncation_keeps_low_frequencies_and_the_mean():
+    rng = np.random.default_rng(0)
+    image = rng.random((32, 32, 3)).astype(np.float32)
+    assert np.allclose(truncated(image, 1.1), image, atol=1e-4)
+    assert truncated(image, 0.5).mean() == pytest.approx(image.mean(), rel=1e-4)
+    assert truncated(image, 0.5).std() < image.std()
+
+
+def test_the_mixture_finds_the_phantoms_tissues(head):
+    image, _, levels, classes, shares = head
+    middle = classes[40, 48, 37]
+    assert middle == CSF  # the ventricle
+    assert np.isin(classes[classes > 0], (CSF, GRAY, WHITE, DEEP)).all()
+    assert (classes[levels > 230] != CSF).all() and (shares.sum(0)[levels > 0] == pytest.approx(1, abs=1e-3))
+
+
+def test_given_labels_are_grouped():
+    labels = np.array([0, 51, 59, 82, 47, 120, 35])
+    assert grouped_labels(labels).tolist() == [IGNORED, CSF, DEEP, WHITE, GRAY, GRAY, IGNORED]
+
+
+def test_cells_take_the_most_frequent_class():
+    classes = np.zeros((4, 4, 4), np.uint8)
+    classes[:2, :2, :2] = GRAY
+    classes[0, 0, 0] = WHITE
+    assert to_cells(classes)[0, 0, 0] == GRAY and to_cells(classes)[1, 1, 1] == 0
+
+
+def test_measures_of_a_perfect_and_of_a_shifted_segmentation():
+    truth = np.zeros((80, 96, 80), np.uint8)
+    for k, value in enumerate((CSF, GRAY, WHITE, DEEP)):
+        truth[20 + 10 * k : 30 + 10 * k, 30:60, 30:60] = value
+    assert all(v == 1.0 for v in overlap(truth, truth).values())
+    assert surface_distance_95(truth, truth) == 0.0
+    shifted = np.roll(truth, 1, axis=2)
+    assert surface_distance_95(shifted, truth) == pytest.approx(2.0)
+    assert all(abs(v) < 1e-9 for n, v in volume_changes(truth, truth).items())
+    assert volumes_ml(truth)["brain"] == pytest.approx(3 * 9000 * CELL_ML)
+    unknown = np.where(truth == CSF, IGNORED, truth)
+    assert np.isnan(overlap(truth, unknown)["csf"])
+
+
+def test_segmenters_are_trained_once_and_kept(head, tmp_path):
+    _, _, levels, classes, _ = head
+    settings = SegmenterSettings(steps=2, batch_size=2, widths=(4, 6))
+    for kind in KINDS:
+        first = segment(load_or_train(kind, {"a": levels}, {"a": classes}, tmp_path, settings), levels)
+        again = segment(load_or_train(kind, {"a": levels}, {"a": classes}, tmp_path, settings), levels)
+        assert (first == again).all() and ((first > 0) == (levels > 0)).all()
+    assert len(list(tmp_path.glob("segmenter-*"))) == 2
+
+
+def test_rivals_undo_a_rising_change(head):
+    image, brain, *_ = head
+    changed = np.where(brain, image**1.7, 0).astype(np.float32)
+    for restored in (
+        match_histogram(changed, brain, image[brain]),
+        match_landmarks(changed, brain, landmarks_of(image[brain])),
+    ):
+        assert (restored[~brain] == 0).all()
+        assert np.abs(restored - image)[brain].mean() < 0.2 * np.abs(changed - image)[brain].mean()
+
+
+def test_similarities_have_known_values(head):
+    _, _, levels, *_ = head
+    image, brain = levels / 255, levels > 0
+    assert ssim(image, image, brain) == pytest.approx(1.0, abs=1e-3)
+    assert structure_similarity(image, 0.5 * image + 0.1 * brain, brain) > 0.98
+    assert structure_similarity(image, np.roll(image, 6, axis=0), brain) < 0.9
+    assert wasserstein(np.array([0.0, 1.0]), np.array([0.25, 1.25])) == pytest.approx(0.25)
+
+
+def test_the_threshold_parts_two_classes():
+    values = np.concatenate([np.full(300, 40), np.full(100, 200)]).astype(np.uint8)
+    assert 40 < two_class_threshold(values) <= 200
+
+
+def test_slices_treated_alike_do_not_jump(head):
+    _, _, levels, *_ = head
+    alike = np.where(levels > 0, np.minimum(levels.astype(int) + 20, 255), 0)
+    flicker = np.where((levels > 0) & (np.arange(80) % 2 == 0), np.minimum(levels.astype(int) + 20, 255), levels)
+    assert slice_jump(levels, alike) < 0.005 < 0.05 < slice_jump(levels, flicker)
+
+
+def test_a_lesion_is_kept_by_doing_nothing_and_lost_by_flattening(head):
+    image, _, _, _, shares = head
+    fine = shares.repeat(2, 1).repeat(2, 2).repeat(2, 3)
+    kept = lesion_keeping(image, fine, SCANNERS[:1], lambda images: Done(tuple(images)), seed=0)
+    assert all(row["contrast kept"] == 1.0 and row["dice before"] == row["dice after"] for row in kept)
+    assert "100 %" in worst_of(kept)
+
+
+def test_unknown_methods_are_told(tmp_path):
+    with pytest.raises(UsageError, match="harmonizer \\+ flow"):
+        harmonize.run(tmp_path, methods=["magic"])
