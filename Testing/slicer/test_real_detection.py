@@ -1,8 +1,14 @@
 """The panel with the real command line: the network runs in its child process, and the results come back as nodes."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
-from detecting import isolateTemporary, longestAnswer, waitUntil, workFolders
+from detecting import isolateTemporary, longestAnswer, results, waitUntil, workFolders
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -12,57 +18,56 @@ def panel(enter_module, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_planted_lesion_of_the_demo_case_is_found(panel, slicer_app):
-    """From the demo button to the table, with nothing replaced; the planted place is told by the command line."""
-    from NeuroGenADLib.result import allResults
+def test_nothing_is_replaced(panel, slicer_app):
+    """From the demo button to the table; on a real scan when there is one, else the demo's lesion is found."""
+    import slicer
 
-    from neurogen.commands.demo import plant
-
-    waitUntil(lambda: panel.ui.deviceComboBox.count < 3 or panel.ui.deviceLabel.text != "not asked yet")
     panel.ui.demoButton.click()
     waitUntil(lambda: panel.ui.inputSelector.currentNode() is not None, 300)
-    panel.ui.applyButton.click()
+    scan = panel.ui.inputSelector.currentNode()
+    real = _realScan()
+    if real is not None:
+        scan = slicer.util.loadVolume(str(real))
+        panel.ui.inputSelector.setCurrentNode(scan)
+    before = slicer.util.arrayFromVolume(scan).copy()
+    stages = _apply(panel)
+    assert panel.ui.messageLabel.text == ""
+    assert len(stages) >= 5, stages
+    (result,) = results()
+    score = slicer.util.arrayFromVolume(result.map)
+    assert score.shape == before.shape and np.isfinite(score).all() and np.ptp(score) > 0
+    assert np.array_equal(slicer.util.arrayFromVolume(scan), before)
+    assert len(result.map.GetAttribute("NeuroGen.weightsSha256")) == 64
+    assert "Research use only" in result.node("report").GetText()
+    assert workFolders() == set()
+    if real is None:
+        _assertFound(result)
+
+
+def _realScan() -> Path | None:
+    folder = Path(os.environ.get("NEUROGEN_SHARED") or REPOSITORY.parent / "shared" / "data")
+    scan = folder / "adult_t1_1mm" / "sub-04_T1w.nii.gz"
+    return scan if scan.is_file() else None
+
+
+def _apply(panel) -> set[str]:
+    """Click Apply and wait; the stages that were told."""
     stages = set()
 
     def looked() -> bool:
         stages.add(panel.ui.stageLabel.text)
         return not panel.logic.isRunning
 
-    assert longestAnswer(looked, 1200) < 1.0  # the import of the results is within this
-    assert len(stages) >= 5, stages
-    assert panel.ui.messageLabel.text == ""
-    (result,) = allResults()
+    panel.ui.applyButton.click()
+    assert longestAnswer(looked, 1500) < 2.0  # importing the results is within this
+    return stages
+
+
+def _assertFound(result) -> None:
     from NeuroGenADLib.lesion_nodes import rowsOf
 
-    rows = rowsOf(result.node("table"))
-    assert rows, "nothing was marked"
-    import tempfile
-    from pathlib import Path
+    from neurogen.commands.demo import plant
 
     _, place = plant(Path(tempfile.gettempdir()) / "again" / "scan.nii.gz")
-    distances = [np.linalg.norm(np.subtract(row.rasMm, place)) for row in rows]
-    assert min(distances) < 10, (place, rows)
-    assert result.map.GetAttribute("NeuroGen.weightsSha256") and "research" in _text(result).lower()
-    assert workFolders() == set()
-
-
-@pytest.mark.slow
-def test_a_real_scan(panel, shared_data):
-    import slicer
-    from NeuroGenADLib.result import allResults
-
-    scan = slicer.util.loadVolume(str(shared_data / "adult_t1_1mm" / "sub-04_T1w.nii.gz"))
-    before = slicer.util.arrayFromVolume(scan).copy()
-    panel.ui.inputSelector.setCurrentNode(scan)
-    panel.ui.applyButton.click()
-    waitUntil(lambda: not panel.logic.isRunning, 1200)
-    assert panel.ui.messageLabel.text == ""
-    (result,) = allResults()
-    score = slicer.util.arrayFromVolume(result.map)
-    assert score.shape == before.shape and np.isfinite(score).all() and np.ptp(score) > 0
-    assert not score[before == 0].any() or np.abs(score[before == 0]).mean() < np.abs(score[before > 0]).mean()
-    assert np.array_equal(slicer.util.arrayFromVolume(scan), before)
-
-
-def _text(result) -> str:
-    return result.node("report").GetText() + result.map.GetAttribute("NeuroGen.notice")
+    rows = rowsOf(result.node("table"))
+    assert min(np.linalg.norm(np.subtract(row.rasMm, place)) for row in rows) < 10, (place, rows)
