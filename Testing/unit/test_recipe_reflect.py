@@ -18,7 +18,7 @@ from neurogen.training.healthy_context import volume_of
 from neurogen.training.loop import LoopSettings
 from neurogen.training.recipe_autoencoder import AutoencoderSettings
 from neurogen.training.recipe_autoencoder import run as train_autoencoder
-from neurogen.training.recipe_reflect import ReflectSettings, ReflectTask, run
+from neurogen.training.recipe_reflect import ReflectSettings, ReflectTask, blend, run
 
 LOOP = LoopSettings(steps=2, batch_size=4, warmup_steps=1, validate_every=2, seed=5, device="cpu", threads=1)
 SMALL = ReflectSettings(widths=(8, 16), blocks=1, textures=4, validation_slices=5, loop=LOOP)
@@ -76,6 +76,12 @@ def test_train_export_score_and_reflow(cache, store):
     on = ReflectTask(subject, replace(SMALL, start_from="tiny", widths=(16, 32)), facts={})  # its network wins
     for name, value in model.weights().items():
         assert torch.equal(on.network.state_dict()[name].half(), value)
+
+
+def test_blended_weights_lie_between_start_and_end():
+    start, end = {"w": torch.tensor([1.0, 5.0]).half()}, {"w": torch.tensor([3.0, 5.0])}
+    for share, expected in ((0.0, [3.0, 5.0]), (0.5, [2.0, 5.0]), (1.0, [1.0, 5.0])):
+        torch.testing.assert_close(blend(start, end, share)["w"], torch.tensor(expected))
 
 
 def test_the_network_sees_the_other_side_unless_told_otherwise(cache):

@@ -67,8 +67,9 @@ def test_a_brain_that_is_largely_abnormal_is_not_equalized_away():
     sick = rng.standard_normal(SHAPE)
     sick[:3] += 20.0  # half the brain
     equalized = spread.equalize(sick, np.ones(SHAPE, bool))
-    assert equalized[:3].mean() > 15
+    assert equalized[:3].mean() > 10
     np.testing.assert_allclose(equalized, sick * spread.typical / spread.highest)
+    assert spread.highest < 2 * spread.typical
 
 
 def test_an_empty_brain_has_no_spread_to_equalize():

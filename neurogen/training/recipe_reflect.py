@@ -35,6 +35,7 @@ class ReflectSettings(SliceSettings):
     teacher: str | None = None  # id of a REFLECT model whose paths 2-REFLECT learns
     teacher_steps: int = 5  # published implementation
     start_from: str | None = None  # id of a REFLECT model of the same network to train on from
+    start_weight: float = 0.5  # share of that model's weights in the exported ones; see `blend`
     mirror: bool = True  # in pixels the network sees the slice in a mirror as well; ours
     start_share: float = 0.7  # of the times drawn at t = 0, where a one-step correction starts; ours
     textures: int = 256
@@ -112,6 +113,8 @@ class ReflectTask(SliceTask):
     def export(self, out: Path, network_state: dict[str, Tensor], record: dict) -> None:
         from neurogen.training.export_reflect import export_reflect
 
+        if self.settings.start_from is not None:
+            network_state = blend(self.start.weights(), network_state, self.settings.start_weight)
         self.network.load_state_dict(network_state)
         self.network.eval()
         export_reflect(self, Path(out) / self.settings.model_id, record | {"settings": asdict(self.settings)})
@@ -123,3 +126,12 @@ class ReflectTask(SliceTask):
         if self.start is not None:
             network.load_state_dict({name: value.float() for name, value in self.start.weights().items()})
         return network
+
+
+def blend(start: dict[str, Tensor], end: dict[str, Tensor], start_weight: float) -> dict[str, Tensor]:
+    """The weighted mean of the weights before and after a training that went on from a model.
+
+    What is trained for long fits the corruption ever better and real lesions worse; halfway it keeps most of both.
+    Idea: M. Wortsman et al., Robust fine-tuning of zero-shot models (CVPR 2022), whose default is the middle.
+    """
+    return {name: start_weight * start[name].to(value) + (1 - start_weight) * value for name, value in end.items()}
