@@ -26,7 +26,7 @@ demo: setup
 	$(BIN)/neurogen demo $(if $(IMAGE),"$(IMAGE)")
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check $(SOURCES)
