@@ -324,6 +324,28 @@ def test_a_cut_is_kept_with_the_result(slicer_app, tmp_path):
     assert result.cut == CutSettings(4.123456789, "bright", 0.25)
 
 
+def test_a_saved_scene_keeps_what_made_the_result(slicer_app, tmp_path):
+    import slicer
+    from NeuroGenADLib.lesion_nodes import rowsOf
+    from NeuroGenADLib.recut import CutSettings
+    from NeuroGenADLib.result import allResults
+
+    from NeuroGenLib.nodes import readStamp
+
+    result = imported(tmp_path)[1]
+    result.cut = CutSettings(4.5, "bright", 0.2)
+    stamps, rows = readStamp(result.map), rowsOf(result.node("table"))
+    record, report = (result.node(role).GetText() for role in ("record", "report"))
+    assert slicer.util.saveScene(str(tmp_path / "saved.mrb"))
+    slicer.mrmlScene.Clear(0)
+    slicer.util.loadScene(str(tmp_path / "saved.mrb"))
+    (result,) = allResults()
+    assert readStamp(result.map) == stamps and result.cut == CutSettings(4.5, "bright", 0.2)
+    assert rowsOf(result.node("table")) == rows
+    assert [result.node(role).GetText() for role in ("record", "report")] == [record, report]
+    assert result.input.GetName() == "ras" and result.recutter().cut(result.record.defaultCut).lesions
+
+
 def test_removing_a_result_leaves_the_scan_alone(slicer_app, tmp_path):
     import slicer
 
