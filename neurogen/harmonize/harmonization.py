@@ -222,7 +222,7 @@ def _finish(
     plane = flow_plane(site, settings)
     bits_after = scan.bits_before if untouched else scan_bits(site, levels, plane)
     anatomy = check_anatomy(scan.levels, levels)
-    problem = "" if untouched else _problem(scan.bits_before, bits_after, anatomy)
+    problem = "" if untouched else _problem(scan.bits_before, bits_after, site, anatomy)
     cells = scan.levels > 0
     before, now = (image.astype(np.float32) / 255 for image in (scan.levels, levels))
     return Harmonization(
@@ -271,8 +271,10 @@ def level_shares(levels: np.ndarray) -> np.ndarray:
     return counts / max(counts.sum(), 1.0)
 
 
-def _problem(bits_before: float, bits_after: float, anatomy: AnatomyCheck) -> str:
-    if not bits_after < bits_before:
+def _problem(bits_before: float, bits_after: float, site: SiteModel, anatomy: AnatomyCheck) -> str:
+    """Why a result must not be given out, or ''. A scan within the range of the reference's own is like them."""
+    like_reference = bits_after <= site.model.manifest["calibration"]["most_bits"]
+    if bits_after >= bits_before and not like_reference:
         return f"it became no more like the reference site ({bits_before:.3f} to {bits_after:.3f} bits per pixel)"
     return anatomy.problem()
 
