@@ -8,7 +8,6 @@ import slicer
 from NeuroGenADLib import views
 from NeuroGenADLib.export_panel import ExportPanel
 from NeuroGenADLib.inputs_panel import InputsPanel
-from NeuroGenADLib.lesion_nodes import rowsOf
 from NeuroGenADLib.result import ROLE, Result
 from NeuroGenADLib.results_panel import ResultsPanel
 from NeuroGenADLib.run_panel import RunPanel
@@ -115,10 +114,11 @@ class Panel:
             self.exports.update()
 
     def _onResult(self, result: Result) -> None:
-        """A job has ended: show its result at its largest region."""
+        """A job has ended: show its result at its strongest region."""
         self.results.choose(result)
-        table = result.node("table")
-        views.lookAtLargest(result, rowsOf(table) if table is not None else ())
+        row = self.results.selectStrongest()
+        if row is not None:
+            views.lookAt(result, row)
 
     def _onChosen(self, result: Result | None) -> None:
         self.exports.update()

@@ -74,6 +74,14 @@ class ResultsPanel:
         self.update()
         self._onChosen(result)
 
+    def selectStrongest(self) -> Row | None:
+        """Select the region of the highest peak, which need not be the largest; None where nothing is marked."""
+        if not self._rows:
+            return None
+        row = max(self._rows, key=lambda each: each.numbers["peak_score"])
+        self.ui.lesionTable.selectRow(self._rows.index(row))
+        return row
+
     def update(self) -> None:
         """Show the results of the scene and the chosen one."""
         if self._updating:

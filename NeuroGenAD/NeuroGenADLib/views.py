@@ -59,10 +59,9 @@ def hideResults() -> None:
         display.hideLegend(result.map)
 
 
-def lookAtLargest(result: Result, rows: tuple[Row, ...]) -> None:
-    """Go to the slices of the largest marked region, the whole head in view: a new result opens on what it found."""
-    if rows:
-        _goTo(result.worldPoint(rows[0].rasMm))
+def lookAt(result: Result, row: Row) -> None:
+    """Go to the slices of a region, the whole head in view: a new result opens on what it found."""
+    _goTo(result.worldPoint(row.rasMm))
 
 
 def _place(*, sideBySide: bool) -> tuple[float, ...] | None:

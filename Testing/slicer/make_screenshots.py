@@ -51,7 +51,7 @@ def examined(panel: object, folder: Path) -> None:
     picture(window, folder / "NeuroGenAD-running.png")
     live(lambda: not panel.logic.isRunning)
     settle()
-    panel.ui.lesionTable.cellClicked.emit(0, 0)
+    panel.ui.lesionTable.cellClicked.emit(panel.ui.lesionTable.currentRow(), 0)
     picture(window, folder / "NeuroGenAD.png")
     panel.ui.sideBySideButton.click()
     window.arrange()
