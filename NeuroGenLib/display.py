@@ -32,6 +32,7 @@ __all__ = [
     "standardLayout",
 ]
 
+LEGEND_SIZE, LEGEND_PLACE = (0.10, 0.32), (0.98, 0.04)  # of the view: the lower right corner, beside the head
 FLASHES = 3
 FLASH_MS = 160
 _flashing: set[tuple[str, str]] = set()
@@ -96,6 +97,8 @@ def showLegend(node, title: str, *, labels: int = 5):
     if legend is None:
         return None
     legend.SetTitleText(title)
+    legend.SetSize(*LEGEND_SIZE)
+    legend.SetPosition(*LEGEND_PLACE)
     legend.SetNumberOfLabels(labels)
     legend.SetLabelFormat("%+.0f")
     legend.SetVisibility(True)

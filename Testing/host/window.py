@@ -55,6 +55,10 @@ class MainWindow(QMainWindow):
         for _, widget in self._bars:
             widget.setParent(slicer.app.layoutManager())
 
+    def slices(self) -> list[qMRMLSliceWidget]:
+        """The slice views that are shown."""
+        return [widget for _, widget in self._bars if isinstance(widget, qMRMLSliceWidget)]
+
     def refreshTitles(self) -> None:
         """Write in the bars where the slices are now."""
         for bar, widget in self._bars:

@@ -50,24 +50,23 @@ def examined(panel: object, folder: Path) -> None:
     live(lambda: panel.ui.progressBar.value >= 50 or not panel.logic.isRunning)
     picture(window, folder / "NeuroGenAD-running.png")
     live(lambda: not panel.logic.isRunning)
-    settle()
-    panel.ui.lesionTable.cellClicked.emit(panel.ui.lesionTable.currentRow(), 0)
     picture(window, folder / "NeuroGenAD.png")
     panel.ui.sideBySideButton.click()
     window.arrange()
-    settle()
     picture(window, folder / "NeuroGenAD-side-by-side.png")
 
 
-def picture(window: object, path: Path, *, fit: bool = False) -> None:
-    """One labelled picture of the whole window."""
+def picture(window: object, path: Path) -> None:
+    """One labelled picture of the whole window, the heads fitted into the views at the slices where they are."""
     import slicer
 
     window.statusBar().showMessage(NOTE)
     window.show()
     settle()
-    if fit:
-        slicer.app.layoutManager().resetSliceViews()
+    offsets = {widget: widget.sliceLogic().GetSliceOffset() for widget in window.slices()}
+    slicer.app.layoutManager().resetSliceViews()
+    for widget, offset in offsets.items():
+        widget.sliceLogic().SetSliceOffset(offset)
     window.refreshTitles()
     host.grab(window, path, SIZE)
     print(path)
