@@ -75,13 +75,14 @@ def test_tables_that_cannot_be_used_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("array", "expected"),
     [
-        (np.arange(60).reshape(3, 4, 5) % 88, False),
+        (np.arange(60).reshape(3, 4, 5).repeat(4, 0), False),
         (np.arange(60).reshape(3, 4, 5) / 7, True),
         (np.arange(3000).reshape(10, 15, 20), True),
         (np.arange(3000).reshape(10, 15, 20) % 256, True),
-        (np.where(np.arange(3000) % 2, np.arange(3000) % 180 * 11, 0).reshape(10, 15, 20), False),
+        ((np.arange(3000) % 180 * 11).reshape(10, 15, 20).repeat(4, 0), False),
+        ((2 * (np.arange(3000) % 97)).reshape(10, 15, 20), True),
     ],
-    ids=["labels", "fractions", "gray", "bytes", "sparse labels"],
+    ids=["labels", "fractions", "gray", "bytes", "sparse labels", "rounded gray"],
 )
 def test_images_are_told_from_label_maps(tmp_path, array, expected):
     dtype = np.float32 if array.dtype.kind == "f" else np.int16

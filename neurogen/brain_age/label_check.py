@@ -16,6 +16,8 @@ PLAUSIBLE_ML = (60.0, 900.0)
 """Brain with cerebrospinal fluid: fetal averages have 120 ml at 23 and 510 ml at 38 weeks, adults above 1100 ml."""
 FEWEST_REGIONS = 57
 """With fewer of the 86 regions a map is taken for one of another scheme, not for an incomplete one."""
+LEAST_ALIKE = 0.5
+"""Share of equal neighbors: 0.9 in label maps of 0.5 mm, 0.1 in scans of 128 gray levels."""
 _ROUNDING_MM = 0.005
 _SCHEME = "the Draw-EM scheme with 87 regions (labels 1-83 and 85-87; 84 may be there)"
 _FREESURFER_PAIRS = ({2, 3, 41, 42}, {3, 17, 42, 53}, {10, 49, 11, 50})
@@ -34,10 +36,14 @@ def check_labels(volume: Volume) -> None:
 
 
 def is_image(array: np.ndarray) -> bool:
-    """Whether an array holds intensities rather than labels: fractions, or more different values than a scheme has."""
+    """Whether an array (I, J, K) holds intensities rather than labels: fractions, more different values than a scheme
+    has, or neighbors that mostly differ, as those of coarsely rounded scans do."""
     if array.dtype.kind not in "iub":
         return True
-    return _too_many({int(value) for value in np.unique(array)})
+    one, next_one = array[:-1], array[1:]
+    inside = (one != 0) & (next_one != 0)
+    alike = float((one == next_one)[inside].mean()) if inside.any() else 1.0
+    return alike < LEAST_ALIKE or _too_many({int(value) for value in np.unique(array)})
 
 
 def needs_resampling(volume: Volume) -> bool:

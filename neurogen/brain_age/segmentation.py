@@ -43,7 +43,7 @@ _FAINT = 0.02  # a tissue less probable than this wins nowhere
 class SegmentationSettings:
     """overlap: of neighboring windows. passes: the second places the brain by what the first found."""
 
-    overlap: float = 0.5
+    overlap: float = 0.25
     passes: int = 2
     device: str = "cpu"
 

@@ -5,6 +5,7 @@ scans will be: nothing outside its regions but a rim. Averages of many brains ha
 depth of it is taken away. Tissues differ more than the regions of one tissue do, so intensities are drawn so.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,6 +84,22 @@ def mirrored_map(one: NewbornMap, mirrored: np.ndarray) -> NewbornMap:
     flipped = [np.ascontiguousarray(a[::-1]) if a is not None else None for a in (one.labels, one.image, one.depth)]
     places = [np.abs(last - points * [1, -1, -1]) for points in (one.places, one.outline)]
     return NewbornMap(mirrored[flipped[0]].astype(np.uint8), *flipped[1:], one.means[mirrored], *places)
+
+
+def prior_of(maps: Sequence[NewbornMap], shape: tuple[int, int, int], reach: float, count: int) -> np.ndarray:
+    """(count, *shape) float32 in [0, 1]: how often each label lies at a place of the brain's bounding box.
+
+    Cells lie evenly from -reach to reach of the box, -1 to 1; smoothed by about one cell.
+    """
+    found = np.zeros((count, *shape), np.float32)
+    lines = [np.linspace(-reach, reach, n) for n in shape]
+    cells = np.indices(shape)
+    for one in maps:
+        low, high = one.outline.min(axis=0), one.outline.max(axis=0)
+        axes = [(line * (b - a) + a + b) / 2 for line, a, b in zip(lines, low, high, strict=True)]
+        index = np.rint(np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)).astype(np.int32)
+        found[_read(one.labels, index), cells[0], cells[1], cells[2]] += 1 / len(maps)
+    return ndimage.gaussian_filter(found, (0, 0.7, 0.7, 0.7), mode="nearest")
 
 
 def scaled(image: np.ndarray) -> np.ndarray:

@@ -21,8 +21,17 @@ from neurogen.brain_age.segmentation import GRID_MM, MODEL_ID, TASK, best_of_eac
 from neurogen.brain_age.tissues import MIRRORED, TISSUE_OF, TISSUES
 from neurogen.errors import InputRefused
 from neurogen.networks.factory import build
+from neurogen.networks.region_unet import PRIOR_REACH, PRIOR_SHAPE
 from neurogen.progress import Progress, silent
-from neurogen.synth.newborns import DrawnBrain, NewbornMap, NewbornSettings, draw_newborn, mirrored_map, newborn_map
+from neurogen.synth.newborns import (
+    DrawnBrain,
+    NewbornMap,
+    NewbornSettings,
+    draw_newborn,
+    mirrored_map,
+    newborn_map,
+    prior_of,
+)
 from neurogen.training.loop import FitResult, LoopSettings, fit
 from neurogen.volumes import Volume, load_volume, reorient_to_ras, resample_to, same_grid
 
@@ -39,8 +48,9 @@ class RegionsSettings:
             steps=4000, batch_size=1, learning_rate=2e-3, warmup_steps=50, ema_decay=0.995, patience_gain=0.0
         )
     )
-    filters: tuple[int, ...] = (32, 64, 96, 128)
+    filters: tuple[int, ...] = (24, 48, 72, 96)
     details: int = 16  # filters of the tissue head at full resolution
+    head_steps: int = 400  # train that head alone first: faster, and the UNet starts from what it knows
     dice_weight: float = 1.0
     drawing: NewbornSettings = field(default_factory=NewbornSettings)
 
@@ -81,6 +91,8 @@ class RegionsTask:
         with torch.random.fork_rng():
             torch.manual_seed(settings.loop.seed)
             self.network = build(self.description)
+        prior = prior_of(data.maps, PRIOR_SHAPE, PRIOR_REACH, LAST_LABEL + 1)
+        self.network.set_prior(torch.from_numpy(prior), torch.from_numpy(TISSUE_OF))
 
     def training_loss(self, step: int, generator: torch.Generator) -> Tensor:
         device = next(self.network.parameters()).device
@@ -89,8 +101,9 @@ class RegionsTask:
         scans = torch.from_numpy(np.stack([one.scan for one in drawn])).to(device)
         labels = torch.from_numpy(np.stack([one.labels for one in drawn])).to(device).long()
         corner = torch.randint(2, (3,), generator=generator).tolist()
-        tissues, regions = self.network(scans)
-        return tissue_loss(tissues.float(), labels, self.settings.dice_weight) + region_loss(regions, labels, corner)
+        tissues, regions = self.network(scans, whole=step >= self.settings.head_steps)
+        loss = tissue_loss(tissues.float(), labels, self.settings.dice_weight)
+        return loss if regions is None else loss + region_loss(regions, labels, corner)
 
     def validate(self) -> dict[str, float]:
         """Dice of tissues and of regions over all fixed brains together; `score` is that of the regions."""
