@@ -15,7 +15,7 @@ FILES = sorted(CORE.rglob("*.py"))
 # volumes, models, progress, errors and what they are made of.
 LAYERS = (
     ("__main__", "cli", "commands", "batch", "detection_files", "report", "report_pictures"),
-    # A recipe and its parts put a method and the loop together and ship the references' statistics, so they stand above.
+    # A recipe and its parts put a method and the loop together and ship the references' statistics: above all three.
     (
         "training.recipe_",
         "training.planted_validation",
