@@ -9,7 +9,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 IMAGE ?=
-CODE := neurogen NeuroGenLib NeuroGenAD NeuroGenHarmonize NeonatalBrainAge Resources Testing
 SOURCES := neurogen $(wildcard NeuroGen*/. NeonatalBrainAge/.) Testing
 # Waiting threads that spin take the cores from those that work.
 export OMP_WAIT_POLICY := PASSIVE
