@@ -17,6 +17,8 @@ from neurogen.brain_age.segmentation import (
     MODEL_ID,
     SegmentationSettings,
     TissueProbabilities,
+    best_of_each_tissue,
+    keep_all,
     labels_on,
     load_segmenter,
     segment_regions,
@@ -39,7 +41,7 @@ from neurogen.training import recipe_regions as recipe
 from neurogen.training.loop import LoopSettings
 from neurogen.volumes import Volume, resample_to, save_volume
 
-ONCE = SegmentationSettings(overlap=0.25, passes=1)
+ONCE = SegmentationSettings()
 OBLIQUE = np.array([[0.76, -0.2, 0.1, -20], [0.21, 0.75, 0.12, -31], [-0.12, -0.08, 0.78, -14], [0, 0, 0, 1.0]])
 
 
@@ -50,11 +52,11 @@ class Oracle(nn.Module):
         super().__init__()
         self.top = top
 
-    def forward(self, scan):
+    def forward(self, scan, *, whole=True):
         labels = (scan[:, 0] * self.top).round().long().clamp(0, 87)
         tissues = functional.one_hot(torch.from_numpy(TISSUE_OF)[labels], len(TISSUES)).movedim(-1, 1).float()
         regions = functional.one_hot(labels[:, ::2, ::2, ::2], 88).movedim(-1, 1).float()
-        return 30 * tissues, 30 * regions
+        return 30 * tissues, 30 * regions if whole else None
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,17 @@ def test_an_oblique_grid_gets_the_labels_that_lie_there(labels):
     for label in (17, 80):
         places = [np.argwhere(one == label).mean(0) for one in (found, expected)]
         assert np.abs(OBLIQUE[:3, :3] @ (places[0] - places[1])).max() < 0.5
+
+
+def test_a_region_that_wins_nowhere_is_kept():
+    logits = np.full((88, 4, 4, 4), -9.0, np.float32)
+    logits[80], logits[79] = 1.0, 0.0
+    logits[79, :2, :2, :2] = 0.9
+    best = best_of_each_tissue(logits)
+    assert set(np.unique(best[TISSUE_OF[80]])) == {80}
+    kept = keep_all(best, logits, np.full((4, 4, 4), TISSUE_OF[80]))[TISSUE_OF[80]]
+    assert (kept[:2, :2, :2] == 79).all() and (kept == 80).any()
+    assert {79, 80} < set(np.unique(kept))
 
 
 def test_what_is_no_extracted_brain_is_refused(labels, oracle):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
+from scipy.special import softmax
 
 from neurogen.affines import voxel_volume_ml
 from neurogen.brain_age.label_check import PLAUSIBLE_ML, PUBLISHED_SPACING_MM, needs_resampling
@@ -33,18 +34,17 @@ MARGIN_MM = 4.0
 LARGEST_SUPPORT = 0.85
 """Share of voxels above 0 from which a scan counts as not brain-extracted."""
 LARGEST_SCAN_MM = 1.05
-SAME_BOX = 0.02
-"""A bounding box that moved by less of its size is not looked at again."""
+FEWEST_VOXELS = 8
+"""Of 0.8 mm, for a region that is kept although it is nowhere the likeliest."""
 _FLUID = (1, 2)  # tissues that lie outside the box that places the brain
 _FAINT = 0.02  # a tissue less probable than this wins nowhere
 
 
 @dataclass(frozen=True)
 class SegmentationSettings:
-    """overlap: of neighboring windows. passes: the second places the brain by what the first found."""
+    """overlap: of neighboring windows."""
 
     overlap: float = 0.25
-    passes: int = 2
     device: str = "cpu"
 
 
@@ -118,16 +118,14 @@ def brain_support(volume: Volume) -> np.ndarray:
 def probabilities(
     volume: Volume, support: np.ndarray, network: "nn.Module", settings: SegmentationSettings, progress: Progress
 ) -> TissueProbabilities:
-    """What the network says of a scan; looked at again when the brain fills another box than the scan's support."""
+    """What the network says of a scan. A first look, at tissues alone, finds the box of the brain within its fluid."""
     image, box = _at_network_grid(volume, support)
-    for number in range(settings.passes):
-        share = portion(progress, number / settings.passes, (number + 1) / settings.passes)
-        tissue, logits = _look(image.array, box, network, settings, share)
-        found = _box_of(~np.isin(tissue.argmax(0), (0, *_FLUID)))
-        if found is None or np.abs(found - box).max() < SAME_BOX * (box[1] - box[0]).max():
-            break
-        box = found
-    return TissueProbabilities(tissue, best_of_each_tissue(_doubled(logits)), image.affine)
+    tissue, _ = _look(image.array, box, network, settings, portion(progress, 0.0, 0.2), whole=False)
+    found = _box_of(~np.isin(tissue.argmax(0), (0, *_FLUID)))
+    tissue, logits = _look(image.array, box if found is None else found, network, settings,
+                           portion(progress, 0.2, 1.0), whole=True)  # fmt: skip
+    fine = _doubled(logits)
+    return TissueProbabilities(tissue, keep_all(best_of_each_tissue(fine), fine, tissue.argmax(0)), image.affine)
 
 
 def best_of_each_tissue(logits: np.ndarray) -> np.ndarray:
@@ -137,6 +135,26 @@ def best_of_each_tissue(logits: np.ndarray) -> np.ndarray:
         members = np.flatnonzero(TISSUE_OF == tissue)
         found[tissue] = members[logits[members].argmax(0)]
     return found
+
+
+def keep_all(best: np.ndarray, logits: np.ndarray, tissue: np.ndarray) -> np.ndarray:
+    """`best` with those regions that win nowhere given the voxels of their tissue where they are likeliest.
+
+    As many as their probabilities sum up to: a small region between large ones can be unlikely everywhere and still be
+    there. best: (T, I, J, K) uint8; logits: (L, I, J, K); tissue: (I, J, K).
+    """
+    best = best.copy()
+    for number in range(1, len(TISSUES)):
+        places = np.flatnonzero(tissue == number)
+        members = np.flatnonzero(TISSUE_OF == number)
+        lost = np.setdiff1d(members, best[number].ravel()[places])
+        if len(lost) and len(places):
+            share = softmax(logits.reshape(len(logits), -1)[members][:, places], axis=0)
+            for label in lost:
+                mine = share[members == label][0]
+                count = min(max(round(float(mine.sum())), FEWEST_VOXELS), len(places))
+                best[number].ravel()[places[np.argsort(-mine)[:count]]] = label
+    return best
 
 
 def labels_on(found: TissueProbabilities, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
@@ -177,9 +195,15 @@ def _grid_of(volume: Volume, support: np.ndarray, spacing_mm: float) -> tuple[tu
 
 
 def _look(
-    image: np.ndarray, box: np.ndarray, network: "nn.Module", settings: SegmentationSettings, progress: Progress
-) -> tuple[np.ndarray, np.ndarray]:
-    """Tissue probabilities (T, I, J, K) and region logits (L, I/2, J/2, K/2) of an image with even sides."""
+    image: np.ndarray,
+    box: np.ndarray,
+    network: "nn.Module",
+    settings: SegmentationSettings,
+    progress: Progress,
+    *,
+    whole: bool,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Tissue probabilities (T, I, J, K) and, of the whole network, region logits (L, I/2, J/2, K/2); even sides."""
     import torch
     from monai.inferers import sliding_window_inference
 
@@ -188,19 +212,21 @@ def _look(
     total = _windows(image.shape, settings.overlap)
     done = 0
 
-    def predict(window: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor"]:
+    def predict(window: "torch.Tensor") -> tuple["torch.Tensor", ...]:
         nonlocal done
         progress("finding regions", min(done / total, 1.0))
         done += 1
-        tissues, regions = network(window)
-        return tissues.float().softmax(1), regions.float()
+        tissues, regions = network(window, whole=whole)
+        return tuple(one.float() for one in (tissues.softmax(1), regions) if one is not None)
 
     with torch.no_grad():
-        tissue, regions = sliding_window_inference(
+        seen = sliding_window_inference(
             scan, WINDOW, 1, predict, overlap=settings.overlap, mode="gaussian",
             sw_device=settings.device, device="cpu",
         )  # fmt: skip
-    return tissue[0].numpy(), regions[0].numpy()
+    if not whole:
+        return (seen[0] if isinstance(seen, tuple) else seen)[0].numpy(), None
+    return seen[0][0].numpy(), seen[1][0].numpy()
 
 
 def _windows(shape: tuple[int, ...], overlap: float) -> int:
