@@ -42,6 +42,16 @@ def packed(values: Tensor, context: Tensor) -> Tensor:
     return values[brain_cells(context)]
 
 
+def packed_statistics(statistics: Mapping[str, Tensor], contexts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Statistics named `<contrast>_<what>`, those of volumes packed; the slices of a single level stay as they are."""
+    result = {}
+    for name, value in statistics.items():
+        context = contexts[name.split("_")[0]].half()  # as it is stored
+        fits = value.shape == (len(context), *context.shape[2:]) and len(context) > 1
+        result[name] = packed(value, context) if fits else value
+    return result
+
+
 def unpacked(tensors: Mapping[str, Tensor], context: Tensor) -> dict[str, Tensor]:
     """Undo `packed` for every flat tensor that fits; others stay as they are. Outside, means are 0 and deviations are
     the largest there is."""

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-from neurogen.anomaly.shared_tensors import packed
+from neurogen.anomaly.shared_tensors import packed_statistics
 from neurogen.models import write_model
 from neurogen.networks.small_weights import reduced, restored
 from neurogen.training.export_reflect import calibrate, manifest_of
@@ -25,7 +24,7 @@ def export_masked(task: "MaskedTask", folder: Path, record: dict) -> None:
     weights = reduced(task.network.state_dict())
     task.network.load_state_dict(restored(weights))  # as users will have it
     detector, statistics, calibration = calibrate(task)
-    extra = {"healthy": _packed(statistics, task.contexts)}
+    extra = {"healthy": packed_statistics(statistics, task.contexts)}
     own = {"method": task.method, "correction": asdict(task.correction), "notes": _notes(task)}
     lender = _lender(task)
     if lender is None:
@@ -33,15 +32,6 @@ def export_masked(task: "MaskedTask", folder: Path, record: dict) -> None:
     else:
         own["context"] = lender
     write_model(folder, manifest_of(task, detector, calibration, record) | own, weights, extra=extra)
-
-
-def _packed(statistics: dict[str, Tensor], contexts: dict[str, Tensor]) -> dict[str, Tensor]:
-    result = {}
-    for name, value in statistics.items():
-        context = contexts[name.split("_")[0]].half()  # as it is stored
-        fits = value.shape == (len(context), *context.shape[2:]) and len(context) > 1
-        result[name] = packed(value, context) if fits else value
-    return result
 
 
 def _lender(task: "MaskedTask") -> dict[str, str] | None:

@@ -23,6 +23,7 @@ from neurogen.anomaly.calibration import (
 from neurogen.anomaly.codec import PixelCodec
 from neurogen.anomaly.detector import Detector, ScoreSettings
 from neurogen.anomaly.score import enlarge
+from neurogen.anomaly.shared_tensors import packed_statistics
 from neurogen.evaluation.methods import crop_from_grid
 from neurogen.evaluation.references import HealthyStatistics, ReferenceIntensity, ReferenceZscore
 from neurogen.models import write_model
@@ -48,7 +49,8 @@ def export_reflect(task: "ReflectTask", folder: Path, record: dict) -> None:
     detector, statistics, calibration = calibrate(task)
     method = "reflect" if task.settings.teacher is None else "reflect-2"
     manifest = manifest_of(task, detector, calibration, record) | {"method": method, "notes": _notes(task)}
-    write_model(folder, manifest, weights, extra={"healthy": statistics, "context": dict(task.contexts)})
+    healthy = packed_statistics(statistics, task.contexts)
+    write_model(folder, manifest, weights, extra={"healthy": healthy, "context": dict(task.contexts)})
 
 
 def halve(network: torch.nn.Module) -> dict[str, Tensor]:
