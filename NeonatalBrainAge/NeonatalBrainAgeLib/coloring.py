@@ -173,5 +173,6 @@ def _setLayers(below, volume, opacity: float) -> None:
         node.SetBackgroundVolumeID(wanted)
         node.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
         node.SetForegroundOpacity(opacity)
+        node.SetLabelVolumeID(None)  # a label map that was loaded lies over all layers
     if isNew and layoutManager() is not None:
         display.fitSlices()

@@ -16,6 +16,7 @@ COLUMNS = {
     "importance": (_("Importance"), 2),
     "label": (_("Label"), 0),
 }
+NAME_PIXELS = 150  # longer names are cut, so that the numbers beside them are seen
 LABEL_COLUMN = list(COLUMNS).index("label")
 
 
@@ -40,6 +41,7 @@ class RegionTable:
                 table.setItem(k, column, _item(row[name], decimals))
         table.setSortingEnabled(True)
         table.resizeColumnsToContents()
+        table.setColumnWidth(0, min(table.columnWidth(0), NAME_PIXELS))
 
     def select(self, label: int) -> None:
         """Mark the row of a region."""

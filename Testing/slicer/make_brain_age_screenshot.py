@@ -69,7 +69,7 @@ def draw(panel: object, labels: Path, out: Path) -> None:
     panel.ui.show3DCheckBox.checked = True
     panel.ui.growthButton.click()
     settle()
-    picture(window, out, fit=True)
+    picture(window, out)
 
 
 if __name__ == "__main__":
