@@ -22,7 +22,7 @@ NOTES = (
     "A checked segmentation is better in every case; `neurogen brain-age` takes it as it is.",
     "Ages read from these regions inherit their errors: see the age shift above.",
 )
-TERMS = "no terms stated; research only; cite the CHN fetal brain atlas (J Neurosci 2022)"
+TERMS = "no terms stated; cite the CHN fetal brain atlas (J Neurosci 2022)"
 
 
 def main(data: Path, trained: Path) -> None:
@@ -32,8 +32,7 @@ def main(data: Path, trained: Path) -> None:
     table = measure(data, model, load_age_model(store.get(DEFAULT_MODEL)))
     seconds = (time.process_time() - started) / (len(table.rows) - 1)
     print(table.text())
-    weights = {name: tensor.float() for name, tensor in model.weights().items()}
-    write_model(resource_path("Models", MODEL_ID), manifest_of(model.manifest, table, seconds), weights)
+    write_model(resource_path("Models", MODEL_ID), manifest_of(model.manifest, table, seconds), model.weights())
 
 
 def manifest_of(manifest: dict, table, seconds: float) -> dict:

@@ -137,8 +137,8 @@ def segmentation_note(segmenter: "Model") -> str:
     """What a reader of an age from found regions must know."""
     return (
         f"The regions were found by {segmenter.id} {segmenter.manifest['version']}, which was trained on averages of "
-        f"fetal brains: look at {REGIONS}. On kept-apart averages such regions moved the age by weeks (see the model card): "
-        "give a checked segmentation where there is one."
+        f"fetal brains: look at {REGIONS}. On kept-apart averages such regions moved the age by weeks (see the model "
+        "card): give a checked segmentation where there is one."
     )
 
 
