@@ -39,7 +39,13 @@ def anomalyModels() -> tuple[ModelChoice, ...]:
     store = modelStore()
     found = [_open(store, row.id) for row in modelsFor(TASK, store)]
     models = [model for model in found if model is not None and CONTRAST in model.manifest["calibration"]]
+    models.sort(key=lambda model: _rank(model.manifest["method"]))
     return (*map(_choice, models), *_mean(models))
+
+
+def _rank(method: str) -> int:
+    """The place of a method in the list; unknown ones come last."""
+    return [*METHODS, method].index(method)
 
 
 def _open(store, name: str) -> Model | None:

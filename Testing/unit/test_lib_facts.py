@@ -87,7 +87,7 @@ def test_the_rows_say_what_a_model_is_for_and_learned_from():
     assert row.licence == "CC BY-SA 4.0"
     assert 0 < row.megabytes < 32
     assert not row.problem
-    assert [each.id for each in models_logic.modelsFor("anomaly")][0] == "adult-reflect"
+    assert "adult-reflect" in [each.id for each in models_logic.modelsFor("anomaly")]
     assert models_logic.manifestOf("adult-reflect")["id"] == "adult-reflect"
     assert models_logic.verifyModel("neonatal-age") == ""
 
