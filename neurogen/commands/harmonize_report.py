@@ -83,8 +83,8 @@ def render(rows: Sequence[Mapping[str, Any]], figures: Sequence[tuple[str, bytes
 
 def slices(scan: "Harmonization", volume: "Volume") -> bytes:
     """Three axial levels, input and result beside each other, each window from 0 to its 99th brain percentile."""
-    import matplotlib.pyplot as plt
     import numpy as np
+    from matplotlib.figure import Figure
 
     from neurogen.volumes import reorient_to_ras
 
@@ -94,7 +94,8 @@ def slices(scan: "Harmonization", volume: "Volume") -> bytes:
     box = tuple(slice(u[0], u[-1] + 1) for u in used[:2])
     levels = [used[2][int(share * (len(used[2]) - 1))] for share in LEVELS_SHOWN]
     spacing = np.linalg.norm(reorient_to_ras(volume).affine[:3, :3], axis=0)
-    figure, axes = plt.subplots(len(levels), 2, figsize=(6.4, 3.6 * len(levels)), facecolor="black")
+    figure = Figure(figsize=(6.4, 3.6 * len(levels)), facecolor="black")  # no window system takes part
+    axes = figure.subplots(len(levels), 2)
     for row, level in zip(axes, levels):
         for axis, image in zip(row, (before, after)):
             top = float(np.percentile(image[inside], 99))
@@ -108,10 +109,11 @@ def slices(scan: "Harmonization", volume: "Volume") -> bytes:
 
 def histograms(scan: "Harmonization", reference) -> bytes:
     """Shares of the brain by intensity; level 255 is the 98th percentile."""
-    import matplotlib.pyplot as plt
     import numpy as np
+    from matplotlib.figure import Figure
 
-    figure, axis = plt.subplots(figsize=(7, 2.8))
+    figure = Figure(figsize=(7, 2.8))
+    axis = figure.subplots()
     lines = (("before", scan.histograms["before"], _BEFORE), ("after", scan.histograms["after"], _AFTER))
     for label, shares, color in (*lines, ("reference site", reference, _REFERENCE)):
         smooth = np.convolve(shares[1:-1], np.ones(5) / 5, mode="same")
@@ -123,9 +125,10 @@ def histograms(scan: "Harmonization", reference) -> bytes:
 
 def curve(scan: "Harmonization") -> bytes:
     """Bits per brain pixel by step of the adaptation, and the reference's."""
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
 
-    figure, axis = plt.subplots(figsize=(7, 2.4))
+    figure = Figure(figsize=(7, 2.4))
+    axis = figure.subplots()
     steps, bits, _ = zip(*scan.curve)
     axis.plot(steps, bits, marker="o", color=_AFTER, label="harmonized slices")
     axis.axhline(scan.bits_source, color=_REFERENCE, linestyle="--", label="reference site")
@@ -135,12 +138,9 @@ def curve(scan: "Harmonization") -> bytes:
 
 
 def _png(figure: "Figure") -> bytes:
-    import matplotlib.pyplot as plt
-
     stream = io.BytesIO()
     figure.tight_layout()
     figure.savefig(stream, format="png", dpi=_DPI, facecolor=figure.get_facecolor())
-    plt.close(figure)
     return stream.getvalue()
 
 
