@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from subprocess import Popen
 from typing import Any
 
+from neurogen.process_tree import is_tree_alive, kill_tree, start_tree, terminate_tree
 from NeuroGenLib.mailbox import Mailbox, readLines
 from NeuroGenLib.outcome import Outcome, failedToStart, outcomeOf
 from NeuroGenLib.paths import childEnvironment, pythonExecutable
-from NeuroGenLib.process_tree import isTreeAlive, killTree, startTree, terminateTree
 
 KILL_AFTER = 3.0  # seconds between asking a job to stop and stopping it; it then ends well within 5 s
 ORPHANS_GET = 1.0  # seconds for processes that outlive the job, before they are killed
@@ -70,7 +70,7 @@ class WorkerProcess:
         logging.info("NeuroGen starts: %s", " ".join(self.command))
         try:
             environment = childEnvironment(self.command[0], self._environment)
-            self._process = startTree(self.command, environment, tempfile.gettempdir())
+            self._process = start_tree(self.command, environment, folder=tempfile.gettempdir())
         except OSError as error:
             self._failure = failedToStart(self.command[0], error)
             return
@@ -100,7 +100,7 @@ class WorkerProcess:
         if self._process is None or self.outcome is not None or self._cancelledAt is not None:
             return
         self._cancelledAt = time.monotonic()
-        terminateTree(self._process)
+        terminate_tree(self._process)
 
     def wait(self, timeout: float | None = None) -> Outcome | None:
         """Poll until the job ends; None when `timeout` seconds pass before."""
@@ -114,7 +114,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """End everything now, without waiting and without callbacks: for the application's own end."""
         if self._process is not None and self.outcome is None:
-            killTree(self._process)
+            kill_tree(self._process)
 
     @property
     def pid(self) -> int | None:
@@ -137,13 +137,13 @@ class WorkerProcess:
         late = self._cancelledAt is not None and now > self._cancelledAt + KILL_AFTER
         if process.poll() is None:
             if late:
-                killTree(process)
+                kill_tree(process)
             return False
         self._endedAt = self._endedAt or now
-        if isTreeAlive(process):
+        if is_tree_alive(process):
             if not late and now < self._endedAt + ORPHANS_GET:
                 return False
-            killTree(process)
+            kill_tree(process)
         return not any(reader.is_alive() for reader in self._readers) or now > self._endedAt + ORPHANS_GET + PIPES_GET
 
     def _finish(self, outcome: Outcome) -> bool:

@@ -3,22 +3,22 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
+from subprocess import TimeoutExpired
 from threading import Thread
 from typing import IO
 
 import neurogen
 from neurogen.errors import NeuroGenError, OutOfMemory
+from neurogen.process_tree import kill_tree, start_tree, terminate_tree
 
 STDERR_LINES = 40
 SECONDS_FOR_THE_REST = 5.0  # of the output of a process that has ended
-_WINDOWS = os.name == "nt"
 _KILLED = "The system ended the process, most often because memory ran out. Try fewer --jobs or --batch-size 4."
 
 
@@ -29,17 +29,8 @@ class Child:
         self._started = time.monotonic()
         self._error = ""
         self._tail: deque[str] = deque(maxlen=STDERR_LINES)
-        self.process = subprocess.Popen(
-            [python, "-m", "neurogen", *words, "--json-progress"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=not _WINDOWS,
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP if _WINDOWS else 0,
-        )
+        command = [python, "-m", "neurogen", *words, "--json-progress"]
+        self.process = start_tree(command, _environment(), encoding="utf-8")
         self._readers = [
             Thread(target=self._read_events, args=(self.process.stdout, news), daemon=True),
             Thread(target=self._tail.extend, args=(self.process.stderr,), daemon=True),
@@ -67,13 +58,13 @@ class Child:
 
     def ask_to_stop(self) -> None:
         """Let the process and all that it started clean up and end."""
-        self._end_tree(force=False)
+        terminate_tree(self.process)
 
     def stop(self, patience: float) -> None:
         """Wait until the process has ended, after `patience` seconds by force; then end what it left running."""
-        with suppress(subprocess.TimeoutExpired):
+        with suppress(TimeoutExpired):
             self.process.wait(max(patience, 0.0))
-        self._end_tree(force=True)
+        kill_tree(self.process)
         self.process.wait()
 
     def _read_events(self, stream: IO[str], news: SimpleQueue) -> None:
@@ -95,13 +86,6 @@ class Child:
         if number == signal.SIGKILL:
             return _KILLED
         return f"The process crashed ({signal.Signals(number).name}). {self._last_line()}"
-
-    def _end_tree(self, *, force: bool) -> None:
-        if _WINDOWS:
-            subprocess.run(["taskkill", "/F", "/T", "/PID", str(self.process.pid)], capture_output=True, check=False)
-            return
-        with suppress(ProcessLookupError):  # it has just ended
-            os.killpg(self.process.pid, signal.SIGKILL if force else signal.SIGTERM)
 
 
 def _environment() -> dict[str, str]:

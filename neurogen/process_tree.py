@@ -8,13 +8,23 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 _WINDOWS = os.name == "nt"
 
 
-def startTree(command: Sequence[str], environment: Mapping[str, str], folder: str) -> subprocess.Popen:
-    """Start `command` in `folder` with its output piped and no input. Raises OSError when it cannot be started."""
-    options = {"creationflags": _windowsFlags()} if _WINDOWS else {"start_new_session": True}
+def start_tree(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    folder: str | Path | None = None,
+    encoding: str | None = None,
+) -> subprocess.Popen:
+    """Start `command` with its output piped and no input, in `folder` (None: where we are).
+
+    The output comes as bytes, or as text where its encoding is given. Raises OSError when it cannot be started.
+    """
+    options = {"creationflags": _windows_flags()} if _WINDOWS else {"start_new_session": True}
     return subprocess.Popen(
         list(command),
         cwd=folder,
@@ -22,40 +32,42 @@ def startTree(command: Sequence[str], environment: Mapping[str, str], folder: st
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        encoding=encoding,
+        errors="replace" if encoding else None,
         **options,
     )
 
 
-def terminateTree(process: subprocess.Popen) -> None:
+def terminate_tree(process: subprocess.Popen) -> None:
     """Ask the whole tree to stop; on Windows, stop it."""
     if _WINDOWS:
-        killTree(process)
+        kill_tree(process)
     else:
-        _signalGroup(process, signal.SIGTERM)
+        _signal_group(process, signal.SIGTERM)
 
 
-def killTree(process: subprocess.Popen) -> None:
+def kill_tree(process: subprocess.Popen) -> None:
     """Stop the whole tree; it cannot refuse."""
     if not _WINDOWS:
-        _signalGroup(process, signal.SIGKILL)
+        _signal_group(process, signal.SIGKILL)
         return
     subprocess.run(
         ["taskkill", "/F", "/T", "/PID", str(process.pid)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        creationflags=_windowsFlags(),
+        creationflags=_windows_flags(),
         check=False,  # it fails when the tree has just ended by itself
     )
 
 
-def isTreeAlive(process: subprocess.Popen) -> bool:
+def is_tree_alive(process: subprocess.Popen) -> bool:
     """Whether the process or, on POSIX, any other of its group is still there."""
     if process.poll() is None:
         return True
-    return not _WINDOWS and _signalGroup(process, 0)
+    return not _WINDOWS and _signal_group(process, 0)
 
 
-def _signalGroup(process: subprocess.Popen, number: int) -> bool:
+def _signal_group(process: subprocess.Popen, number: int) -> bool:
     """Whether there was anyone to signal."""
     try:
         os.killpg(process.pid, number)
@@ -66,5 +78,5 @@ def _signalGroup(process: subprocess.Popen, number: int) -> bool:
     return True
 
 
-def _windowsFlags() -> int:
+def _windows_flags() -> int:
     return subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW if _WINDOWS else 0
