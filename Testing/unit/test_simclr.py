@@ -127,6 +127,28 @@ def test_views_are_drawn_by_the_generator_alone():
     assert one.min() >= 0 and one.max() <= 1
 
 
+def test_the_fast_transforms_give_the_pictures_of_torchio():
+    tio = pytest.importorskip("torchio", reason="needs TorchIO: pip install 'neurogen[training]'")
+    from torchio.transforms.augmentation.intensity.random_bias_field import BiasField
+    from torchio.transforms.augmentation.spatial.random_elastic_deformation import ElasticDeformation
+
+    from neurogen.training.torchio_views import bias_field, deformed
+
+    torch.manual_seed(0)
+    volume = torch.nn.functional.interpolate(torch.rand(1, 1, 6, 8, 7), (24, 32, 28), mode="trilinear")[0]
+    image = tio.ScalarImage(tensor=volume, affine=np.diag([2.0, 2.0, 2.0, 1.0]))
+    points = tio.RandomElasticDeformation().get_params((7, 7, 7), (6.0, 6.0, 6.0), 2)
+    expected = ElasticDeformation(points, (6.0, 6.0, 6.0))(image).data
+    found = deformed(volume, torch.from_numpy(points).float())
+    inner = np.s_[:, 4:-4, 4:-4, 4:-4]  # at the border ITK repeats half a voxel of the volume
+    torch.testing.assert_close(found[inner], expected[inner], atol=1e-4, rtol=0)
+    assert (found - volume)[inner].abs().max() > 0.05
+
+    coefficients = tio.RandomBiasField().get_params(3, (-0.5, 0.5))
+    expected = BiasField.generate_bias_field(volume, 3, coefficients)
+    np.testing.assert_allclose(bias_field(volume.shape[1:], 3, coefficients), expected, rtol=1e-4)
+
+
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
