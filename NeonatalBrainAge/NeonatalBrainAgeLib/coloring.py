@@ -123,6 +123,7 @@ def _setScale(result: Result, node, scale: Scale) -> None:
         table.SetColor(index, f"{value:+.2f}", *map(float, color), 1.0)
     table.EndModify(wasModifying)
     shown.SetAndObserveColorNodeID(table.GetID())
+    shown.SetInterpolate(False)  # between two regions lies no number of a third
     shown.AutoWindowLevelOff()
     shown.SetWindowLevelMinMax(scale.low, scale.high)
     shown.AutoThresholdOff()
@@ -143,17 +144,21 @@ def _paint(segmentation, result: Result, column: str, scale: Scale | None) -> No
 
 
 def _showSegments(segmentation, *, outlines: bool, in3D: bool) -> None:
-    """Filled by label where slices show no number, thin outlines otherwise; surfaces when they are asked for."""
-    if in3D and not segmentation.GetSegmentation().ContainsRepresentation("Closed surface"):
+    """Filled by label where slices show no number; surfaces when they are asked for, and then in the middle."""
+    hasSurface = segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
+    if in3D and not hasSurface:
         segmentation.CreateClosedSurfaceRepresentation()
     segmentation.CreateDefaultDisplayNodes()
     shown = segmentation.GetDisplayNode()
+    appears = in3D and not (hasSurface and shown.GetVisibility() and shown.GetVisibility3D())
     shown.SetVisibility(True)
     shown.SetVisibility2DFill(outlines)
     shown.SetOpacity2DFill(0.5)
     shown.SetVisibility2DOutline(outlines)
     shown.SetVisibility3D(in3D)
     _showFluid(segmentation, shown)
+    if appears and layoutManager() is not None:
+        layoutManager().resetThreeDViews()
 
 
 def _showFluid(segmentation, shown) -> None:

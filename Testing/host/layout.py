@@ -112,7 +112,14 @@ class ViewHandle:
         return self._widget._open().window
 
     def resetFocalPoint(self) -> None:
-        self._widget._open().renderer.ResetCamera()
+        """The middle of what is shown, the box and the letters of the axes not counted."""
+        node, renderer = self._widget.mrmlViewNode(), self._widget._open().renderer
+        before = node.GetBoxVisible(), node.GetAxisLabelsVisible()
+        node.SetBoxVisible(False)
+        node.SetAxisLabelsVisible(False)
+        renderer.ResetCamera()
+        node.SetBoxVisible(before[0])
+        node.SetAxisLabelsVisible(before[1])
 
 
 class SliceController:
