@@ -32,11 +32,10 @@ class InProcess:
         """Let the module start its jobs here."""
         import logging
 
-        from NeonatalBrainAgeLib import age_job
-
         from neurogen.commands import age_charts
+        from NeuroGenLib import node_job
 
-        monkeypatch.setattr(age_job, "startJob", cls)
+        monkeypatch.setattr(node_job, "startJob", cls)
         monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
         for name in PICTURES:
             monkeypatch.setattr(age_charts, name, lambda *args, **options: b"picture")

@@ -38,7 +38,7 @@ def test_without_an_input_apply_says_what_is_missing(panel):
 
 def test_from_label_map_to_age_and_back(panel, tmp_path):
     import slicer
-    from NeonatalBrainAgeLib.result import allResults
+    from NeonatalBrainAgeLib.result import Result
 
     labels = slicer_labels(tmp_path)
     before, folders = sceneNodes(), workFolders()
@@ -47,7 +47,7 @@ def test_from_label_map_to_age_and_back(panel, tmp_path):
     panel.ui.ageSpinBox.value = 40.0
     apply(panel)
     assert not panel.ui.messageLabel.text
-    (result,) = allResults()
+    (result,) = Result.all()
     record = result.record.content
     assert record["age_weeks"] == 40.0
     assert f"{record['predicted_weeks']:.1f}" in panel.ui.summaryLabel.text
@@ -67,7 +67,7 @@ def test_from_label_map_to_age_and_back(panel, tmp_path):
 
 def test_a_segmentation_gives_the_age_of_its_label_map(panel, tmp_path):
     import slicer
-    from NeonatalBrainAgeLib.result import allResults
+    from NeonatalBrainAgeLib.result import Result
 
     labels = slicer_labels(tmp_path)
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "regions")
@@ -77,7 +77,7 @@ def test_a_segmentation_gives_the_age_of_its_label_map(panel, tmp_path):
         panel.ui.inputSelector.setCurrentNode(node)
         apply(panel)
         assert not panel.ui.messageLabel.text
-        ages.append(allResults()[-1].record.content["predicted_weeks"])
+        ages.append(Result.all()[-1].record.content["predicted_weeks"])
     assert ages[0] == pytest.approx(ages[1], abs=1e-9)
 
 
@@ -190,7 +190,7 @@ def test_export_writes_what_is_shown(panel, result, tmp_path):
 
 def test_a_saved_scene_brings_the_result_back(panel, result, tmp_path):
     import slicer
-    from NeonatalBrainAgeLib.result import allResults
+    from NeonatalBrainAgeLib.result import Result
 
     panel.ui.colorComboBox.setCurrentIndex(panel.ui.colorComboBox.findData("importance"))
     path = tmp_path / "scene.mrb"
@@ -198,7 +198,7 @@ def test_a_saved_scene_brings_the_result_back(panel, result, tmp_path):
     slicer.mrmlScene.Clear(0)
     assert not panel.ui.regionTable.enabled
     slicer.util.loadScene(str(path))
-    (back,) = allResults()
+    (back,) = Result.all()
     assert panel.ui.regionTable.rowCount == 86
     assert back.record.content == json.loads(back.node("record").GetText())
     assert panel.ui.colorComboBox.currentText == "importance"

@@ -91,10 +91,10 @@ class FakeJob:
 @pytest.fixture
 def jobs(panel, monkeypatch):
     """Jobs that need no computation."""
-    from NeuroGenHarmonizeLib import run_panel, site_job
+    from NeuroGenLib import node_job, run_panel
 
     FakeJob.outcome = ("done", 0, "")
-    monkeypatch.setattr(site_job, "startJob", FakeJob)
+    monkeypatch.setattr(node_job, "startJob", FakeJob)
     monkeypatch.setattr(run_panel, "ensurePackages", lambda requester: None)
     return FakeJob
 
@@ -131,7 +131,7 @@ def test_without_a_scan_apply_says_what_is_missing(panel):
 
 def test_from_scans_to_harmonized_scans_and_back(panel, jobs):
     import slicer
-    from NeuroGenHarmonizeLib.result import allResults
+    from NeuroGenHarmonizeLib.result import Result
 
     inputs = volumes()
     tick(panel, 2)
@@ -139,7 +139,7 @@ def test_from_scans_to_harmonized_scans_and_back(panel, jobs):
     before, folders = sceneNodes(), workFolders()
     apply(panel)
     assert not panel.ui.messageLabel.text
-    (result,) = allResults()
+    (result,) = Result.all()
     assert [pair[1].GetName() for pair in result.pairs()] == ["scan 0", "scan 1"]
     for _row, original, harmonized in result.pairs():
         expected = np.sqrt(slicer.util.arrayFromVolume(original))

@@ -16,7 +16,7 @@ from NeuroGenLib.outcome import Outcome
 
 LIBRARY = Path(__file__).parents[2] / "NeuroGenLib"
 FILES = sorted(LIBRARY.glob("*.py"))
-WIDGETS = {"models_panel"}
+WIDGETS = {"models_panel", "module_panel", "results_panel", "run_panel"}
 DONE = Outcome("done", 0, "Done.")
 
 
