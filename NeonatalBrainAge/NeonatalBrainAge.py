@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -22,11 +21,14 @@ if (_TREE / "NeuroGenLib").is_dir() and str(_TREE) not in sys.path:
     sys.path.append(str(_TREE))
 
 from NeonatalBrainAgeLib import charts  # noqa: E402
-from NeonatalBrainAgeLib.age_job import AgeJob, Finished  # noqa: E402
+from NeonatalBrainAgeLib.age_job import AgeJob  # noqa: E402
 from NeonatalBrainAgeLib.result import Result  # noqa: E402
 from NeonatalBrainAgeLib.settings import AgeJobSettings  # noqa: E402
 
-from NeuroGenLib.outcome import Outcome  # noqa: E402
+from NeuroGenLib.module_logic import JobLogicMixin  # noqa: E402
+from NeuroGenLib.module_widget import ModuleWidgetMixin  # noqa: E402
+from NeuroGenLib.node_job import Finished  # noqa: E402
+from NeuroGenLib.worker import ignore  # noqa: E402
 
 #
 # NeonatalBrainAge
@@ -62,85 +64,18 @@ class NeonatalBrainAge(ScriptedLoadableModule):
 #
 
 
-class NeonatalBrainAgeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class NeonatalBrainAgeWidget(ModuleWidgetMixin, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel: it binds what is chosen to the parameter node, calls the logic and shows what comes back."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = None
-        self._panel = None
 
-    def setup(self) -> None:
+    def makeParts(self, ui) -> tuple:
         from NeonatalBrainAgeLib.panel import Panel
 
-        ScriptedLoadableModuleWidget.setup(self)
-        form = slicer.util.loadUI(self.resourcePath("UI/NeonatalBrainAge.ui"))
-        self.layout.addWidget(form)
-        self.ui = slicer.util.childWidgetVariables(form)
-        form.setMRMLScene(slicer.mrmlScene)
-        self.logic = NeonatalBrainAgeLogic()
-        self._panel = Panel(self.ui, self.logic)
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
-        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
-        self.initializeParameterNode()
-
-    def cleanup(self) -> None:
-        """End what runs; the application closes or the module is loaded anew."""
-        self.removeObservers()
-        if self._panel is not None:
-            self._panel.cleanup()
-        if self.logic is not None:
-            self.logic.close()
-
-    def enter(self) -> None:
-        self.initializeParameterNode()
-        self._panel.enter()
-
-    def exit(self) -> None:
-        """The results stay in the views."""
-
-    def onReload(self) -> None:
-        """Load the libraries of the module anew, too (developer mode)."""
-        for name in list(sys.modules):
-            if name.split(".")[0] in ("NeonatalBrainAgeLib", "NeuroGenLib"):
-                del sys.modules[name]
-        ScriptedLoadableModuleWidget.onReload(self)
-
-    def onSceneStartClose(self, caller: Any, event: Any) -> None:
-        self.logic.cancel()
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, caller: Any, event: Any) -> None:
-        self.initializeParameterNode()
-
-    def onSceneEndImport(self, caller: Any, event: Any) -> None:
-        """A scene was loaded: show its state and its colors."""
-        self.initializeParameterNode()
-        self._panel.showResult()
-
-    def onNodeRemoved(self, caller: Any, event: Any) -> None:
-        self._panel.updateSoon()
-
-    def initializeParameterNode(self) -> None:
-        """Take the scene's parameter node; on a fresh one, choose the first segmentation."""
-        if not slicer.mrmlScene.IsClosing():
-            self.setParameterNode(self.logic.getParameterNode())
-
-    def setParameterNode(self, node) -> None:
-        """Show and follow this parameter node, or none."""
-        current = self._panel.parameterNode
-        if current is not None and self.hasObserver(current, "ModifiedEvent", self.onParameterNodeModified):
-            self.removeObserver(current, "ModifiedEvent", self.onParameterNodeModified)
-        if node is not None:
-            self.addObserver(node, "ModifiedEvent", self.onParameterNodeModified)
-        self._panel.setParameterNode(node)
-
-    def onParameterNodeModified(self, caller: Any, event: Any) -> None:
-        self._panel.update()
+        logic = NeonatalBrainAgeLogic()
+        return logic, Panel(ui, logic)
 
 
 #
@@ -148,30 +83,19 @@ class NeonatalBrainAgeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 #
 
 
-def _ignore(*anything: Any) -> None:
-    """A callback that nobody gave."""
-
-
-class NeonatalBrainAgeLogic(ScriptedLoadableModuleLogic):
+class NeonatalBrainAgeLogic(JobLogicMixin, ScriptedLoadableModuleLogic):
     """Readings in the scene: start, wait for or cancel one, and show its charts."""
 
-    def __init__(self) -> None:
-        ScriptedLoadableModuleLogic.__init__(self)
-        self._job: AgeJob | None = None
-
-    @property
-    def isRunning(self) -> bool:
-        """Whether an age is being read."""
-        return self._job is not None and self._job.outcome is None
+    busyText = _("An age is being read. Cancel, or wait for the result.")
 
     def start(
         self,
         inputNode,
         settings: AgeJobSettings = AgeJobSettings(),
         *,
-        onProgress: Callable[[str, float], None] = _ignore,
-        onLog: Callable[[str], None] = _ignore,
-        onFinished: Finished = _ignore,
+        onProgress: Callable[[str, float], None] = ignore,
+        onLog: Callable[[str], None] = ignore,
+        onFinished: Finished = ignore,
     ) -> AgeJob:
         """Read an age in a child process; return at once. Call `poll` several times a second.
 
@@ -182,39 +106,7 @@ class NeonatalBrainAgeLogic(ScriptedLoadableModuleLogic):
         """
         if inputNode is None:
             raise ValueError(_("There is nothing to read. Choose a segmentation, a label map or a T2w scan."))
-        if self.isRunning:
-            raise RuntimeError(_("An age is being read. Cancel, or wait for the result."))
-        self._job = AgeJob(inputNode, settings, onProgress=onProgress, onLog=onLog, onFinished=onFinished)
-        return self._job
-
-    def process(
-        self,
-        inputNode,
-        settings: AgeJobSettings = AgeJobSettings(),
-        *,
-        onProgress: Callable[[str, float], None] = _ignore,
-        onLog: Callable[[str], None] = _ignore,
-    ) -> Result:
-        """Read an age and wait for the result. Raises RuntimeError with the reason when there is none."""
-        job = self.start(inputNode, settings, onProgress=onProgress, onLog=onLog)
-        outcome = job.wait()
-        if job.result is None:
-            raise RuntimeError(outcome.message)
-        return job.result
-
-    def poll(self) -> bool:
-        """Deliver progress, log and end of the job; return whether it is still running."""
-        return self._job is not None and self._job.poll()
-
-    def cancel(self) -> None:
-        """Ask the job to stop with all its processes; it leaves neither nodes nor files."""
-        if self.isRunning:
-            self._job.cancel()
-
-    def close(self, timeout: float = 5.0) -> Outcome | None:
-        """Cancel and wait until nothing is left of the job."""
-        self.cancel()
-        return self._job.wait(timeout) if self.isRunning else None
+        return self._begin(AgeJob, inputNode, settings, onProgress=onProgress, onLog=onLog, onFinished=onFinished)
 
     def showGrowth(self, result: Result, label: int, feature: str = "svr"):
         """Show the growth chart of a region, this scan as a dot; return the chart node.

@@ -21,14 +21,18 @@ _TREE = Path(__file__).resolve().parents[1]
 if (_TREE / "NeuroGenLib").is_dir() and str(_TREE) not in sys.path:
     sys.path.append(str(_TREE))
 
-from NeuroGenADLib.detection_job import DetectionJob, Finished  # noqa: E402
+from NeuroGenADLib.detection_job import DetectionJob  # noqa: E402
 from NeuroGenADLib.lesion_nodes import showCut  # noqa: E402
 from NeuroGenADLib.recut import CutSettings, Recutter  # noqa: E402
 from NeuroGenADLib.result import Result  # noqa: E402
 from NeuroGenADLib.sample_data import registerSampleData  # noqa: E402
 
 from neurogen.anomaly import DetectionSettings  # noqa: E402
+from NeuroGenLib.module_logic import JobLogicMixin  # noqa: E402
+from NeuroGenLib.module_widget import ModuleWidgetMixin  # noqa: E402
+from NeuroGenLib.node_job import Finished  # noqa: E402
 from NeuroGenLib.outcome import Outcome  # noqa: E402
+from NeuroGenLib.worker import ignore  # noqa: E402
 
 #
 # NeuroGenAD
@@ -63,95 +67,18 @@ class NeuroGenAD(ScriptedLoadableModule):
 #
 
 
-class NeuroGenADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class NeuroGenADWidget(ModuleWidgetMixin, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel: it binds what is chosen to the parameter node, calls the logic and shows what comes back."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = None
-        self._panel = None
-        self._isOpen = False
 
-    def setup(self) -> None:
+    def makeParts(self, ui) -> tuple:
         from NeuroGenADLib.panel import Panel
 
-        ScriptedLoadableModuleWidget.setup(self)
-        form = slicer.util.loadUI(self.resourcePath("UI/NeuroGenAD.ui"))
-        self.layout.addWidget(form)
-        self.ui = slicer.util.childWidgetVariables(form)
-        form.setMRMLScene(slicer.mrmlScene)
-        self.logic = NeuroGenADLogic()
-        self._panel = Panel(self.ui, self.logic)
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
-        self.addObserver(scene, scene.NodeAddedEvent, self.onNodeAdded)
-        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
-        self.initializeParameterNode()
-
-    def cleanup(self) -> None:
-        """End what runs; the application closes or the module is loaded anew."""
-        self.removeObservers()
-        if self._panel is not None:
-            self._panel.cleanup()
-        if self.logic is not None:
-            self.logic.close()
-
-    def enter(self) -> None:
-        self._isOpen = True
-        self.initializeParameterNode()
-        self._panel.enter()
-
-    def exit(self) -> None:
-        """The results stay in the views."""
-        self._isOpen = False
-
-    def onReload(self) -> None:
-        """Load the libraries of the module anew, too (developer mode)."""
-        for name in list(sys.modules):
-            if name.split(".")[0] in ("NeuroGenADLib", "NeuroGenLib"):
-                del sys.modules[name]
-        ScriptedLoadableModuleWidget.onReload(self)
-
-    def onSceneStartClose(self, caller: Any, event: Any) -> None:
-        self.logic.cancel()
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, caller: Any, event: Any) -> None:
-        self.initializeParameterNode()
-
-    def onSceneEndImport(self, caller: Any, event: Any) -> None:
-        """A scene was loaded: show its state, and its result where the user looks at this module."""
-        self.initializeParameterNode()
-        if self._isOpen:
-            self._panel.showResult()
-
-    def onNodeAdded(self, caller: Any, event: Any) -> None:
-        """A scan that is loaded while the panel waits for one is taken."""
-        if not slicer.mrmlScene.IsImporting():
-            self._panel.offerScan()
-
-    def onNodeRemoved(self, caller: Any, event: Any) -> None:
-        self._panel.updateSoon()
-
-    def initializeParameterNode(self) -> None:
-        """Take the scene's parameter node; on a fresh one, choose the first scan."""
-        if not slicer.mrmlScene.IsClosing():
-            self.setParameterNode(self.logic.getParameterNode())
-
-    def setParameterNode(self, node) -> None:
-        """Show and follow this parameter node, or none."""
-        current = self._panel.parameterNode
-        if current is not None and self.hasObserver(current, "ModifiedEvent", self.onParameterNodeModified):
-            self.removeObserver(current, "ModifiedEvent", self.onParameterNodeModified)
-        if node is not None:
-            self.addObserver(node, "ModifiedEvent", self.onParameterNodeModified)
-        self._panel.setParameterNode(node)
-
-    def onParameterNodeModified(self, caller: Any, event: Any) -> None:
-        self._panel.update()
+        logic = NeuroGenADLogic()
+        return logic, Panel(ui, logic)
 
 
 #
@@ -159,22 +86,14 @@ class NeuroGenADWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 #
 
 
-def _ignore(*anything: Any) -> None:
-    """A callback that nobody gave."""
-
-
-class NeuroGenADLogic(ScriptedLoadableModuleLogic):
+class NeuroGenADLogic(JobLogicMixin, ScriptedLoadableModuleLogic):
     """Detections in the scene: start, wait for or cancel one, and cut its lesions again."""
+
+    busyText = _("A scan is being examined. Cancel it, or wait for its result.")
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        self._job: DetectionJob | None = None
         self._recutter: tuple[Any, Recutter] | None = None
-
-    @property
-    def isRunning(self) -> bool:
-        """Whether a scan is being examined."""
-        return self._job is not None and self._job.outcome is None
 
     def start(
         self,
@@ -182,9 +101,9 @@ class NeuroGenADLogic(ScriptedLoadableModuleLogic):
         settings: DetectionSettings = DetectionSettings(),
         *,
         mask=None,
-        onProgress: Callable[[str, float], None] = _ignore,
-        onLog: Callable[[str], None] = _ignore,
-        onFinished: Finished = _ignore,
+        onProgress: Callable[[str, float], None] = ignore,
+        onLog: Callable[[str], None] = ignore,
+        onFinished: Finished = ignore,
     ) -> DetectionJob:
         """Examine a scalar volume in a child process; return at once. Call `poll` several times a second.
 
@@ -195,49 +114,13 @@ class NeuroGenADLogic(ScriptedLoadableModuleLogic):
         """
         if inputVolume is None:
             raise ValueError(_("There is no scan to examine. Choose a T1-weighted head scan."))
-        if self.isRunning:
-            raise RuntimeError(_("A scan is being examined. Cancel it, or wait for its result."))
-        self._job = DetectionJob(
-            inputVolume,
-            settings,
-            mask=mask,
-            recut=self.recut,
-            onProgress=onProgress,
-            onLog=onLog,
-            onFinished=onFinished,
-        )
-        return self._job
-
-    def process(
-        self,
-        inputVolume,
-        settings: DetectionSettings = DetectionSettings(),
-        *,
-        mask=None,
-        onProgress: Callable[[str, float], None] = _ignore,
-        onLog: Callable[[str], None] = _ignore,
-    ) -> Result:
-        """Examine a volume and wait for the result. Raises RuntimeError with the reason when there is none."""
-        job = self.start(inputVolume, settings, mask=mask, onProgress=onProgress, onLog=onLog)
-        outcome = job.wait()
-        if job.result is None:
-            raise RuntimeError(outcome.message)
-        return job.result
-
-    def poll(self) -> bool:
-        """Deliver progress, log and end of the job; return whether it is still running."""
-        return self._job is not None and self._job.poll()
-
-    def cancel(self) -> None:
-        """Ask the job to stop with all its processes; it leaves neither nodes nor files."""
-        if self.isRunning:
-            self._job.cancel()
+        callbacks = {"onProgress": onProgress, "onLog": onLog, "onFinished": onFinished}
+        return self._begin(DetectionJob, inputVolume, settings, mask=mask, recut=self.recut, **callbacks)
 
     def close(self, timeout: float = 5.0) -> Outcome | None:
-        """Cancel and wait until nothing is left of the job."""
-        self.cancel()
+        """Cancel and wait until nothing is left of the job; forget the map that was cut."""
         self._recutter = None
-        return self._job.wait(timeout) if self.isRunning else None
+        return super().close(timeout)
 
     def recut(self, result: Result, settings: CutSettings) -> None:
         """Cut the lesions of a result at another threshold: its segments and its table are made anew.

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
@@ -21,11 +20,13 @@ _TREE = Path(__file__).resolve().parents[1]
 if (_TREE / "NeuroGenLib").is_dir() and str(_TREE) not in sys.path:
     sys.path.append(str(_TREE))
 
-from NeuroGenHarmonizeLib.result import Result  # noqa: E402
 from NeuroGenHarmonizeLib.settings import HarmonizeSettings  # noqa: E402
-from NeuroGenHarmonizeLib.site_job import Finished, SiteJob  # noqa: E402
+from NeuroGenHarmonizeLib.site_job import SiteJob  # noqa: E402
 
-from NeuroGenLib.outcome import Outcome  # noqa: E402
+from NeuroGenLib.module_logic import JobLogicMixin  # noqa: E402
+from NeuroGenLib.module_widget import ModuleWidgetMixin  # noqa: E402
+from NeuroGenLib.node_job import Finished  # noqa: E402
+from NeuroGenLib.worker import ignore  # noqa: E402
 
 #
 # NeuroGenHarmonize
@@ -59,87 +60,18 @@ class NeuroGenHarmonize(ScriptedLoadableModule):
 #
 
 
-class NeuroGenHarmonizeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class NeuroGenHarmonizeWidget(ModuleWidgetMixin, ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The panel: it binds what is chosen to the parameter node, calls the logic and shows what comes back."""
 
     def __init__(self, parent=None) -> None:
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
-        self.logic = None
-        self._panel = None
 
-    def setup(self) -> None:
+    def makeParts(self, ui) -> tuple:
         from NeuroGenHarmonizeLib.panel import Panel
 
-        ScriptedLoadableModuleWidget.setup(self)
-        form = slicer.util.loadUI(self.resourcePath("UI/NeuroGenHarmonize.ui"))
-        self.layout.addWidget(form)
-        self.ui = slicer.util.childWidgetVariables(form)
-        form.setMRMLScene(slicer.mrmlScene)
-        self.logic = NeuroGenHarmonizeLogic()
-        self._panel = Panel(self.ui, self.logic)
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
-        self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
-        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodesChanged)
-        self.initializeParameterNode()
-
-    def cleanup(self) -> None:
-        """End what runs; the application closes or the module is loaded anew."""
-        self.removeObservers()
-        if self._panel is not None:
-            self._panel.cleanup()
-        if self.logic is not None:
-            self.logic.close()
-
-    def enter(self) -> None:
-        self.initializeParameterNode()
-        self._panel.enter()
-
-    def exit(self) -> None:
-        """The results stay in the views."""
-
-    def onReload(self) -> None:
-        """Load the libraries of the module anew, too (developer mode)."""
-        for name in list(sys.modules):
-            if name.split(".")[0] in ("NeuroGenHarmonizeLib", "NeuroGenLib"):
-                del sys.modules[name]
-        ScriptedLoadableModuleWidget.onReload(self)
-
-    def onSceneStartClose(self, caller: Any, event: Any) -> None:
-        self.logic.cancel()
-        self.setParameterNode(None)
-
-    def onSceneEndClose(self, caller: Any, event: Any) -> None:
-        self.initializeParameterNode()
-
-    def onSceneEndImport(self, caller: Any, event: Any) -> None:
-        """A scene was loaded: show its state and its volumes."""
-        self.initializeParameterNode()
-        self._panel.showResult()
-
-    def onNodesChanged(self, caller: Any, event: Any) -> None:
-        """Volumes came or went: the list of scans follows."""
-        self._panel.updateSoon()
-
-    def initializeParameterNode(self) -> None:
-        """Take the scene's parameter node."""
-        if not slicer.mrmlScene.IsClosing():
-            self.setParameterNode(self.logic.getParameterNode())
-
-    def setParameterNode(self, node) -> None:
-        """Show and follow this parameter node, or none."""
-        current = self._panel.parameterNode
-        if current is not None and self.hasObserver(current, "ModifiedEvent", self.onParameterNodeModified):
-            self.removeObserver(current, "ModifiedEvent", self.onParameterNodeModified)
-        if node is not None:
-            self.addObserver(node, "ModifiedEvent", self.onParameterNodeModified)
-        self._panel.setParameterNode(node)
-
-    def onParameterNodeModified(self, caller: Any, event: Any) -> None:
-        self._panel.update()
+        logic = NeuroGenHarmonizeLogic()
+        return logic, Panel(ui, logic)
 
 
 #
@@ -147,30 +79,19 @@ class NeuroGenHarmonizeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin)
 #
 
 
-def _ignore(*anything: Any) -> None:
-    """A callback that nobody gave."""
-
-
-class NeuroGenHarmonizeLogic(ScriptedLoadableModuleLogic):
+class NeuroGenHarmonizeLogic(JobLogicMixin, ScriptedLoadableModuleLogic):
     """Harmonizations in the scene: start, wait for or cancel one, and show its charts."""
 
-    def __init__(self) -> None:
-        ScriptedLoadableModuleLogic.__init__(self)
-        self._job: SiteJob | None = None
-
-    @property
-    def isRunning(self) -> bool:
-        """Whether scans are being harmonized."""
-        return self._job is not None and self._job.outcome is None
+    busyText = _("Scans are being harmonized. Cancel, or wait for the result.")
 
     def start(
         self,
         inputVolumes: Sequence,
         settings: HarmonizeSettings = HarmonizeSettings(),
         *,
-        onProgress: Callable[[str, float], None] = _ignore,
-        onLog: Callable[[str], None] = _ignore,
-        onFinished: Finished = _ignore,
+        onProgress: Callable[[str, float], None] = ignore,
+        onLog: Callable[[str], None] = ignore,
+        onFinished: Finished = ignore,
     ) -> SiteJob:
         """Harmonize scalar volumes of one site in a child process; return at once. Call `poll` several times a second.
 
@@ -180,39 +101,7 @@ class NeuroGenHarmonizeLogic(ScriptedLoadableModuleLogic):
         """
         if not inputVolumes:
             raise ValueError(_("There is no scan to harmonize. Choose at least one T1-weighted brain scan."))
-        if self.isRunning:
-            raise RuntimeError(_("Scans are being harmonized. Cancel, or wait for the result."))
-        self._job = SiteJob(inputVolumes, settings, onProgress=onProgress, onLog=onLog, onFinished=onFinished)
-        return self._job
-
-    def process(
-        self,
-        inputVolumes: Sequence,
-        settings: HarmonizeSettings = HarmonizeSettings(),
-        *,
-        onProgress: Callable[[str, float], None] = _ignore,
-        onLog: Callable[[str], None] = _ignore,
-    ) -> Result:
-        """Harmonize and wait for the result. Raises RuntimeError with the reason when there is none."""
-        job = self.start(inputVolumes, settings, onProgress=onProgress, onLog=onLog)
-        outcome = job.wait()
-        if job.result is None:
-            raise RuntimeError(outcome.message)
-        return job.result
-
-    def poll(self) -> bool:
-        """Deliver progress, log and end of the job; return whether it is still running."""
-        return self._job is not None and self._job.poll()
-
-    def cancel(self) -> None:
-        """Ask the job to stop with all its processes; it leaves neither nodes nor files."""
-        if self.isRunning:
-            self._job.cancel()
-
-    def close(self, timeout: float = 5.0) -> Outcome | None:
-        """Cancel and wait until nothing is left of the job."""
-        self.cancel()
-        return self._job.wait(timeout) if self.isRunning else None
+        return self._begin(SiteJob, inputVolumes, settings, onProgress=onProgress, onLog=onLog, onFinished=onFinished)
 
 
 #

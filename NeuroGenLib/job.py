@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from NeuroGenLib.outcome import Outcome
-from NeuroGenLib.worker import WorkerProcess, _ignore
+from NeuroGenLib.worker import WorkerProcess, ignore
 
 _workFolders: set[Path] = set()
 
@@ -90,10 +90,10 @@ def startJob(
     arguments: Sequence[str],
     outFolder: str | Path,
     *,
-    onProgress: Callable[[str, float], None] = _ignore,
-    onLog: Callable[[str], None] = _ignore,
-    onFinished: Callable[[Outcome], None] = _ignore,
-    onEvent: Callable[[dict[str, Any]], None] = _ignore,
+    onProgress: Callable[[str, float], None] = ignore,
+    onLog: Callable[[str], None] = ignore,
+    onFinished: Callable[[Outcome], None] = ignore,
+    onEvent: Callable[[dict[str, Any]], None] = ignore,
     workFolder: Path | None = None,
     environment: Mapping[str, str] | None = None,
     module: str = "neurogen",

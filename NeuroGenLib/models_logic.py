@@ -47,6 +47,11 @@ def modelsFor(task: str, store: ModelStore | None = None) -> list[ModelRow]:
     return [row for row in modelRows(store) if row.task == task and not row.problem]
 
 
+def modelTitles(task: str, store: ModelStore | None = None) -> dict[str, str]:
+    """Id and title of the usable models of a task."""
+    return {row.id: f"{row.id} {row.version}" for row in modelsFor(task, store)}
+
+
 def manifestOf(modelId: str, store: ModelStore | None = None) -> Mapping[str, Any]:
     """What a model says about itself. Raises ModelUnavailable."""
     return (store or modelStore()).get(modelId).manifest

@@ -24,7 +24,7 @@ PIPES_GET = 0.5  # seconds for the last lines, should a stranger hold the pipes 
 _running: "weakref.WeakSet[WorkerProcess]" = weakref.WeakSet()
 
 
-def _ignore(*anything: Any) -> None:
+def ignore(*anything: Any) -> None:
     """A callback that nobody gave."""
 
 
@@ -43,10 +43,10 @@ class WorkerProcess:
         self,
         arguments: Sequence[str],
         *,
-        onProgress: Callable[[str, float], None] = _ignore,
-        onLog: Callable[[str], None] = _ignore,
-        onFinished: Callable[[Outcome], None] = _ignore,
-        onEvent: Callable[[dict[str, Any]], None] = _ignore,
+        onProgress: Callable[[str, float], None] = ignore,
+        onLog: Callable[[str], None] = ignore,
+        onFinished: Callable[[Outcome], None] = ignore,
+        onEvent: Callable[[dict[str, Any]], None] = ignore,
         environment: Mapping[str, str] | None = None,
         module: str = "neurogen",
     ) -> None:

@@ -2,7 +2,7 @@
 
 from NeonatalBrainAgeLib.settings import CHARTS, COLORINGS, FEATURES
 from NeuroGenLib.i18n import tr as _
-from NeuroGenLib.models_logic import ages, manifestOf, modelsFor
+from NeuroGenLib.models_logic import ages, manifestOf, modelTitles
 
 AGE_TASK, REGIONS_TASK = "brain-age", "regions"
 CHART_TITLES = dict(
@@ -14,31 +14,24 @@ COLORING_TITLES = dict(
 FEATURE_TITLES = dict(zip(FEATURES, (_("surface-to-volume ratio"), _("relational volume")), strict=True))
 STAGES = {
     "reading the age": _("Reading the age"),
-    "reading": _("Reading the input"),
     "finding regions": _("Finding the regions"),
     "regions": _("Bringing the regions to the scan"),
     "measuring": _("Measuring the regions"),
     "drawing": _("Drawing the charts"),
-    "done": _("Loading the results"),
 }
 
 
 def ageModels() -> dict[str, str]:
     """Id and title of the installed age models, shipped ones first."""
-    return {row.id: f"{row.id} {row.version}" for row in modelsFor(AGE_TASK)}
+    return modelTitles(AGE_TASK)
 
 
 def segmenters() -> dict[str, str]:
     """Id and title of the installed models that find regions."""
-    return {row.id: f"{row.id} {row.version}" for row in modelsFor(REGIONS_TASK)}
+    return modelTitles(REGIONS_TASK)
 
 
 def modelText(modelId: str) -> str:
     """Ages and license of an installed model in a sentence."""
     manifest = manifestOf(modelId)
     return _("For {ages}. Weights: {licence}").format(ages=ages(manifest), licence=manifest["licence"])
-
-
-def stageText(stage: str) -> str:
-    """What a stage of the command line is called in the panel."""
-    return next((text for name, text in STAGES.items() if stage.startswith(name)), stage)

@@ -1,12 +1,11 @@
 """Results as files for other programs: label map, table, record, report."""
 
 import csv
-import re
 from collections.abc import Collection
 from pathlib import Path
 
 from NeonatalBrainAgeLib.result import Result
-from NeuroGenLib.i18n import tr as _
+from NeuroGenLib.files import safeName
 from NeuroGenLib.nodes import exportVolume
 
 KINDS = ("nifti", "csv", "html", "json")
@@ -19,14 +18,14 @@ def exportResult(result: Result, folder: Path, kinds: Collection[str]) -> list[P
     """
     folder.mkdir(parents=True, exist_ok=True)
     name = result.input.GetName() if result.input is not None else result.table.GetName()
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "scan"
+    stem = safeName(name)
     writers = {"nifti": _writeLabels, "csv": _writeTable, "html": _writeReport, "json": _writeRecord}
     return [writers[kind](result, folder, stem) for kind in KINDS if kind in kinds]
 
 
 def _writeLabels(result: Result, folder: Path, stem: str) -> Path:
     path = folder / f"{stem}_regions.nii.gz"
-    exportVolume(_needed(result, "labels"), path)
+    exportVolume(result.needed("labels"), path)
     return path
 
 
@@ -40,21 +39,13 @@ def _writeTable(result: Result, folder: Path, stem: str) -> Path:
 
 
 def _writeReport(result: Result, folder: Path, stem: str) -> Path:
-    return _writeText(_needed(result, "report"), folder / f"{stem}_report.html")
+    return _writeText(result.needed("report"), folder / f"{stem}_report.html")
 
 
 def _writeRecord(result: Result, folder: Path, stem: str) -> Path:
-    return _writeText(_needed(result, "record"), folder / f"{stem}_age.json")
+    return _writeText(result.needed("record"), folder / f"{stem}_age.json")
 
 
 def _writeText(node, path: Path) -> Path:
     path.write_text(node.GetText(), encoding="utf-8")
     return path
-
-
-def _needed(result: Result, role: str):
-    node = result.node(role)
-    if node is None:
-        text = _("A part of the result {name} was deleted: {part}.")
-        raise ValueError(text.format(name=result.table.GetName(), part=role))
-    return node

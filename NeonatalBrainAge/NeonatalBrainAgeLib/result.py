@@ -1,7 +1,4 @@
-"""One reading in the scene: its table of regions, and references from it to all that belongs to it.
-
-A result is found again from its table alone, so a saved scene, a renamed node or a deleted part need no bookkeeping.
-"""
+"""One reading in the scene: its table of regions, and references from it to all that belongs to it."""
 
 from pathlib import Path
 
@@ -13,35 +10,23 @@ from NeonatalBrainAgeLib.record import AgeRecord
 from neurogen.brain_age.regions import REGIONS
 from NeuroGenLib.geometry import ijkToRas
 from NeuroGenLib.i18n import tr as _
-from NeuroGenLib.nodes import (
-    addToFolder,
-    folderOf,
-    importSegmentation,
-    importVolume,
-    removeFolder,
-    resultFolder,
-    stamp,
-)
-from NeuroGenLib.tables import columnsOf, readTsv, tableNode
+from NeuroGenLib.nodes import addToFolder, importSegmentation, importVolume, removeFolder, resultFolder, stamp
+from NeuroGenLib.scene_result import ROLE, TableResult
+from NeuroGenLib.tables import readTsv, tableNode
 from NeuroGenLib.terminology import BRAIN_TISSUE
 
-ROLE = "NeuroGen.role"
 TABLE = "ageTable"
 NAMES = {region.label: region.name for region in REGIONS}
 PLACE = ("i", "j", "k")  # columns: a voxel in the middle of the region, in the order of its label map
-_REFERENCE = "NeuroGen"
 
 
-class Result:
-    """A reading, seen from its table. Nodes that the user deleted are None."""
+class Result(TableResult):
+    """A reading, seen from its table of regions.
 
-    def __init__(self, table) -> None:
-        self.table = table
+    Roles: input, labels, regions, colors, record, report, growth, growthChart, importanceChart.
+    """
 
-    @property
-    def input(self):
-        """The segmentation or volume that was read; None when it was removed from the scene."""
-        return self.node("input")
+    ANCHOR_ROLE = TABLE
 
     @property
     def record(self) -> AgeRecord:
@@ -50,28 +35,6 @@ class Result:
         if node is None:
             raise ValueError(_("The record of {name} was deleted.").format(name=self.table.GetName()))
         return AgeRecord.fromText(node.GetText())
-
-    def node(self, role: str):
-        """The node of a role: input, labels, regions, colors, record, report, growth, growthChart, importanceChart."""
-        return self.table.GetNodeReference(_REFERENCE + role)
-
-    def refer(self, role: str, node) -> None:
-        """Make `node` the one of this role."""
-        self.table.SetNodeReferenceID(_REFERENCE + role, node.GetID())
-
-    def keep(self, role: str, node):
-        """Make `node` the one of this role, in the folder of the result; return it."""
-        self.refer(role, node)
-        folder = folderOf(self.table)
-        if folder:
-            addToFolder(folder, node)
-        node.SetAttribute(ROLE, role)
-        return node
-
-    def rows(self) -> list[dict[str, int | float | str]]:
-        """The regions, by ascending label."""
-        columns = columnsOf(self.table)
-        return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
     def row(self, label: int) -> dict[str, int | float | str]:
         """One region. Raises KeyError for a label that the table lacks."""
@@ -87,21 +50,6 @@ class Result:
             return None
         row = self.row(label)
         return (ijkToRas(labels) @ [*(row[name] for name in PLACE), 1.0])[:3]
-
-    def remove(self) -> None:
-        """Delete the result with all its nodes."""
-        folder = folderOf(self.table)
-        if folder:
-            removeFolder(folder)
-        elif slicer.mrmlScene.IsNodePresent(self.table):
-            slicer.mrmlScene.RemoveNode(self.table)
-
-
-def allResults() -> list[Result]:
-    """The results in the scene, oldest first."""
-    return [
-        Result(node) for node in slicer.util.getNodesByClass("vtkMRMLTableNode") if node.GetAttribute(ROLE) == TABLE
-    ]
 
 
 def importResult(folder: Path, inputNode, exportedAffine: np.ndarray, *, labels: Path) -> Result:
@@ -135,11 +83,8 @@ def _importInto(item: int, folder: Path, inputNode, affine: np.ndarray, labels: 
     regions = importSegmentation(labels, NAMES, reference, name=_("{name} regions (segments)").format(name=name),
                                  terminology=BRAIN_TISSUE, exportedAffine=affine)  # fmt: skip
     result.keep("regions", regions)
-    for role, title, file in (
-        ("record", _("{name} record"), "age.json"),
-        ("report", _("{name} report"), "report.html"),
-    ):
-        result.keep(role, _textNode(title.format(name=name), folder / file))
+    result.keepText("record", _("{name} record").format(name=name), folder / "age.json")
+    result.keepText("report", _("{name} report").format(name=name), folder / "report.html")
     result.refer("input", inputNode)
     for node in (table, labelNode, regions, result.node("record"), result.node("report")):
         stamp(node, record.attributes)
@@ -157,10 +102,3 @@ def _middle(labels: np.ndarray, label: int, box: tuple[slice, ...]) -> np.ndarra
     voxels = np.argwhere(labels[box] == label)
     nearest = voxels[((voxels - voxels.mean(axis=0)) ** 2).sum(axis=1).argmin()]
     return nearest + [part.start for part in box]
-
-
-def _textNode(name: str, path: Path):
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name)
-    node.SetText(path.read_text(encoding="utf-8"))
-    node.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeAlways)
-    return node

@@ -1,84 +1,62 @@
 """The lower part of the panel: which result, its age, warnings, coloring, charts and the table of regions."""
 
 from collections.abc import Callable
-from dataclasses import replace
-
-import slicer
 
 from NeonatalBrainAgeLib import coloring
 from NeonatalBrainAgeLib.choices import COLORING_TITLES, FEATURE_TITLES
 from NeonatalBrainAgeLib.region_table import RegionTable
-from NeonatalBrainAgeLib.result import Result, allResults
+from NeonatalBrainAgeLib.result import Result
 from NeonatalBrainAgeLib.settings import RESULT, ViewSettings
 from NeuroGenLib.i18n import tr as _
-from NeuroGenLib.parameters import readSettings, writeSettings
+from NeuroGenLib.parameter_binding import ParameterBinding
+from NeuroGenLib.results_panel import ChosenResultPanel
 
 
-class ResultsPanel:
+class ResultsPanel(ChosenResultPanel):
     """Shows the chosen result; rows lead to regions, buttons to charts."""
 
     def __init__(self, ui, logic, parameterNode: Callable[[], object], *, onChosen: Callable[[], None]) -> None:
         """`onChosen()` follows another result."""
-        self.ui = ui
+        super().__init__(ui, parameterNode, Result, reference=RESULT, deleteButton=ui.deleteResultButton)
         self._logic = logic
-        self._parameterNode = parameterNode
         self._onChosen = onChosen
-        self._updating = False
         self._shown: str | None = None
         self._table = RegionTable(ui.regionTable, self._onRegion)
         self._region: int | None = None
-        for combo, titles in ((ui.colorComboBox, COLORING_TITLES), (ui.featureComboBox, FEATURE_TITLES)):
-            for value, title in titles.items():
-                combo.addItem(title, value)
-        self._connect()
-
-    def result(self) -> Result | None:
-        """The chosen result."""
-        node = self._parameterNode()
-        table = node.GetNodeReference(RESULT) if node is not None else None
-        return Result(table) if table is not None and slicer.mrmlScene.IsNodePresent(table) else None
+        self._binding = binding = ParameterBinding(parameterNode, ViewSettings, self._onView)
+        binding.fill(ui.colorComboBox, COLORING_TITLES)
+        binding.fill(ui.featureComboBox, FEATURE_TITLES)
+        binding.bindChoice(ui.colorComboBox, "colorBy")
+        binding.bindChoice(ui.featureComboBox, "feature")
+        binding.bindNumber(ui.opacitySlider, "opacity")
+        binding.bindCheck(ui.show3DCheckBox, "show3D")
+        ui.featureComboBox.connect("currentIndexChanged(int)", self._onFeature)
+        ui.growthButton.connect("clicked(bool)", self._onGrowth)
+        ui.importanceButton.connect("clicked(bool)", self._onImportance)
 
     def view(self) -> ViewSettings:
         """How results are shown."""
-        return readSettings(self._parameterNode(), ViewSettings)
+        return self._binding.settings
 
     def choose(self, result: Result | None) -> None:
-        """Make a result the shown one, in the parameter node and in the views."""
-        node = self._parameterNode()
-        if node is not None:
-            node.SetNodeReferenceID(RESULT, result.table.GetID() if result is not None else None)
+        """Make a result the shown one; no region of it is chosen yet."""
         self._region = None
-        self.update()
-        self.show()
+        super().choose(result)
         self._onChosen()
 
     def show(self) -> None:
         """Bring the views to the chosen result."""
         result = self.result()
         chosen = result.table.GetID() if result is not None else None
-        coloring.hideColors([other for other in allResults() if other.table.GetID() != chosen])
+        coloring.hideColors([other for other in Result.all() if other.table.GetID() != chosen])
         if result is not None:
             coloring.showColors(result, self.view())
 
-    def update(self) -> None:
-        """Show the results of the scene and the chosen one."""
-        if self._updating:
-            return
-        self._updating = True
-        try:
-            self._update(self.result())
-        finally:
-            self._updating = False
-
-    def _update(self, result: Result | None) -> None:
-        ui, view = self.ui, self.view()
-        self._fillResults(result)
+    def _show(self, result: Result | None) -> None:
+        ui = self.ui
         for widget in (ui.viewFrame, ui.regionTable, ui.deleteResultButton, ui.exportCollapsibleButton):
             widget.enabled = result is not None
-        ui.colorComboBox.setCurrentIndex(ui.colorComboBox.findData(view.colorBy))
-        ui.featureComboBox.setCurrentIndex(ui.featureComboBox.findData(view.feature))
-        ui.opacitySlider.value = view.opacity
-        ui.show3DCheckBox.checked = view.show3D
+        self._binding.update()
         self._tell(result)
         chosen = result.table.GetID() if result is not None else None
         if chosen != self._shown:
@@ -90,55 +68,22 @@ class ResultsPanel:
         try:
             record = result.record if result is not None else None
         except ValueError as error:
-            ui.summaryLabel.text, ui.gapLabel.text, ui.warningsLabel.text = str(error), "", ""
+            ui.summaryLabel.text, ui.gapLabel.text = str(error), ""
+            self._showWarnings(())
             return
         ui.summaryLabel.text = record.summary if record is not None else _("No result yet.")
         ui.gapLabel.text = record.gap if record is not None else ""
-        warnings = record.warnings if record is not None else ()
-        ui.warningsLabel.text = "\n".join(_("Caution: {text}").format(text=text) for text in warnings)
         ui.gapLabel.visible = bool(ui.gapLabel.text)
-        ui.warningsLabel.visible = bool(warnings)
+        self._showWarnings(record.warnings if record is not None else ())
 
-    def _fillResults(self, chosen: Result | None) -> None:
-        combo = self.ui.resultComboBox
-        combo.clear()
-        for result in allResults():
-            combo.addItem(result.table.GetName(), result.table.GetID())
-        combo.setCurrentIndex(combo.findData(chosen.table.GetID()) if chosen is not None else -1)
-        combo.enabled = combo.count > 0
-
-    def _connect(self) -> None:
-        ui = self.ui
-        ui.resultComboBox.connect("currentIndexChanged(int)", self._onResult)
-        ui.colorComboBox.connect("currentIndexChanged(int)", self._onColoring)
-        ui.featureComboBox.connect("currentIndexChanged(int)", self._onFeature)
-        ui.opacitySlider.connect("valueChanged(double)", lambda value: self._change(opacity=value))
-        ui.show3DCheckBox.connect("toggled(bool)", lambda on: self._change(show3D=on))
-        ui.growthButton.connect("clicked(bool)", self._onGrowth)
-        ui.importanceButton.connect("clicked(bool)", self._onImportance)
-        ui.deleteResultButton.connect("clicked(bool)", self._onDelete)
-
-    def _onResult(self, index: int) -> None:
-        if not self._updating and index >= 0:
-            node = slicer.mrmlScene.GetNodeByID(self.ui.resultComboBox.itemData(index))
-            self.choose(Result(node) if node is not None else None)
-
-    def _onColoring(self, index: int) -> None:
-        if index >= 0:
-            self._change(colorBy=self.ui.colorComboBox.itemData(index))
+    def _onView(self) -> None:
+        self.update()
+        self.show()
 
     def _onFeature(self, index: int) -> None:
-        if index >= 0 and not self._updating:
-            self._change(feature=self.ui.featureComboBox.itemData(index))
-            if self._region is not None:
-                self._showGrowth()
-
-    def _change(self, **changes) -> None:
-        node = self._parameterNode()
-        if not self._updating and node is not None:
-            writeSettings(node, replace(self.view(), **changes))
-            self.update()
-            self.show()
+        """The growth chart of the chosen region follows."""
+        if self._region is not None and not self._binding.isUpdating:
+            self._showGrowth()
 
     def _onRegion(self, label: int) -> None:
         """A row was clicked: look at the region; its growth chart follows when one is shown."""
@@ -175,9 +120,3 @@ class ResultsPanel:
         result = self.result()
         if result is not None:
             self._logic.showImportance(result)
-
-    def _onDelete(self, checked: bool = False) -> None:
-        result = self.result()
-        if result is not None:
-            result.remove()
-            self.choose(next(iter(reversed(allResults())), None))

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import slicer
 
-from NeonatalBrainAgeLib.result import NAMES, ROLE, TABLE, Result, middles
+from NeonatalBrainAgeLib.result import NAMES, TABLE, Result, middles
 from neurogen.brain_age.regions import REGIONS
 from NeuroGenLib.nodes import addToFolder, newSegmentation, resultFolder, setSegments
+from NeuroGenLib.scene_result import ROLE
 from NeuroGenLib.tables import tableNode
 from NeuroGenLib.terminology import BRAIN_TISSUE
 

@@ -13,6 +13,8 @@ from NeuroGenLib.models_logic import ages, modelsFor, modelStore
 TASK, CONTRAST, MEAN = "anomaly", "t1w", "mean"
 METHODS = {"reflect": "REFLECT", "mad-ad": "MAD-AD", "deco-diff": "DeCo-Diff", "gaussian": "SimCLR + Gaussian"}
 
+STAGES = {"network": _("Computing the pseudo-healthy brain")}
+
 
 @dataclass(frozen=True)
 class ModelChoice:

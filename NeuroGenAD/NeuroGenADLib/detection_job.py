@@ -3,24 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import slicer
-
 from neurogen.anomaly import DetectionSettings
-from NeuroGenADLib.exports import safeName
 from NeuroGenADLib.recut import CutSettings
 from NeuroGenADLib.result import Result, importResult
 from NeuroGenADLib.scan_facts import writeSidecar
 from NeuroGenADLib.settings import detectArguments
-from NeuroGenLib.i18n import tr as _
-from NeuroGenLib.job import Job, makeWorkFolder, removeWorkFolder, startJob
+from NeuroGenLib.files import safeName
+from NeuroGenLib.node_job import Finished, NodeJob
 from NeuroGenLib.nodes import exportSegmentation, exportVolume
-from NeuroGenLib.outcome import Outcome
-
-Finished = Callable[[Outcome, Result | None], None]
 
 
-class DetectionJob:
-    """A detection that was started; poll it until it is over. The scan is never changed."""
+class DetectionJob(NodeJob):
+    """A detection that was started; its result is a `Result` with lesions cut where the command line cut them."""
 
     def __init__(
         self,
@@ -33,63 +27,19 @@ class DetectionJob:
         onLog: Callable[[str], None],
         onFinished: Finished,
     ) -> None:
-        """Export the scan and start. Raises ValueError for a scan that cannot be used, RuntimeError without disk."""
-        self.inputVolume = inputVolume
-        self.outcome: Outcome | None = None
-        self.result: Result | None = None
-        self._recut, self._onFinished = recut, onFinished
-        work = makeWorkFolder()
-        try:
-            scan = work / f"{safeName(inputVolume.GetName())}.nii"
-            self._affine = exportVolume(inputVolume, scan)
-            writeSidecar(inputVolume, scan)
-            maskPath = _exportMask(mask, inputVolume, work / "brain_mask.nii") if mask is not None else None
-            arguments = detectArguments(settings, scan, work / "results", mask=maskPath)
-        except (ValueError, RuntimeError, OSError):
-            removeWorkFolder(work)
-            raise
-        self._job: Job = startJob(
-            arguments,
-            work / "results",
-            onProgress=onProgress,
-            onLog=onLog,
-            onFinished=self._finish,
-            workFolder=work,
-        )
+        self._settings, self._mask, self._recut = settings, mask, recut
+        super().__init__([inputVolume], onProgress=onProgress, onLog=onLog, onFinished=onFinished)
 
-    def poll(self) -> bool:
-        """Deliver what came; return whether it is still running."""
-        return self._job.poll()
+    def _export(self, work: Path, out: Path) -> list[str]:
+        (volume,) = self.inputs
+        scan = work / f"{safeName(volume.GetName())}.nii"
+        self._affine = exportVolume(volume, scan)
+        writeSidecar(volume, scan)
+        mask = _exportMask(self._mask, volume, work / "brain_mask.nii") if self._mask is not None else None
+        return detectArguments(self._settings, scan, out, mask=mask)
 
-    def cancel(self) -> None:
-        """Ask it to stop; `poll` sees it through."""
-        self._job.cancel()
-
-    def wait(self, timeout: float | None = None) -> Outcome | None:
-        """Poll until it is over; None when `timeout` seconds pass before."""
-        self._job.wait(timeout)
-        return self.outcome
-
-    def _finish(self, outcome: Outcome) -> None:
-        if outcome.isDone:
-            outcome = self._importResult(outcome)
-        self.outcome = outcome
-        self._onFinished(outcome, self.result)
-
-    def _importResult(self, outcome: Outcome) -> Outcome:
-        """Make nodes of the results; the outcome tells when that cannot be done."""
-        if not slicer.mrmlScene.IsNodePresent(self.inputVolume):
-            message = _("The scan was removed from the scene while it was examined, so there is no result.")
-            return Outcome("cancelled", outcome.exit_code, message, outcome.log_tail)
-        try:
-            self.result = self._import()
-        except (ValueError, RuntimeError, OSError) as error:
-            return Outcome("crashed", outcome.exit_code, str(error), outcome.log_tail)
-        return outcome
-
-    def _import(self) -> Result:
-        """Nodes with lesions cut where the command line cut them, or none at all."""
-        result = importResult(self._job.outFolder, self.inputVolume, self._affine)
+    def _import(self, out: Path) -> Result:
+        result = importResult(out, self.inputs[0], self._affine)
         try:
             self._recut(result, result.record.defaultCut)
         except (ValueError, RuntimeError):

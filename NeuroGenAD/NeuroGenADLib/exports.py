@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import re
 from collections.abc import Callable, Collection
 from html import escape
 from pathlib import Path
@@ -11,6 +10,7 @@ from NeuroGenADLib.lesion_nodes import NUMBERS, WORDS, rowsOf
 from NeuroGenADLib.recut import inWords
 from NeuroGenADLib.result import Result
 from NeuroGenLib.dicom_export import startDicomSeg, whyNoDicomSeg
+from NeuroGenLib.files import safeName
 from NeuroGenLib.i18n import tr as _
 from NeuroGenLib.job import Job
 from NeuroGenLib.nodes import exportSegmentation, exportVolume, segmentIds
@@ -45,11 +45,6 @@ def fileStem(result: Result) -> str:
     return safeName(name)
 
 
-def safeName(name: str) -> str:
-    """Letters, digits, `-`, `_` and `.`; `scan` where nothing of them is left."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._") or "scan"
-
-
 def _writeVolumes(result: Result, stem: Path) -> list[Path]:
     nodes = {name: result.map if role == "anomalyMap" else result.node(role) for role, name in _VOLUMES.items()}
     paths = []
@@ -70,7 +65,7 @@ def _writeTable(result: Result, stem: Path) -> list[Path]:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(columns)
-        for row in rowsOf(_needed(result, "table")):
+        for row in rowsOf(result.needed("table")):
             writer.writerow([row.label, *row.numbers.values(), *row.words.values()])
     return [path]
 
@@ -78,7 +73,7 @@ def _writeTable(result: Result, stem: Path) -> list[Path]:
 def _writeReport(result: Result, stem: Path) -> list[Path]:
     """The report of the run; where the lesions were cut again since, it says so."""
     path = stem.with_name(f"{stem.name}_report.html")
-    path.write_text(_withCutNote(_needed(result, "report").GetText(), result), encoding="utf-8")
+    path.write_text(_withCutNote(result.needed("report").GetText(), result), encoding="utf-8")
     return [path]
 
 
@@ -88,7 +83,7 @@ def _withCutNote(html: str, result: Result) -> str:
         return html
     note = _("Pictures and table below are those of the run. The regions were cut again in 3D Slicer since:")
     words = inWords(result.cut, record.defaultCut, record.sentence)
-    count = _("{count} regions are marked now.").format(count=len(rowsOf(_needed(result, "table"))))
+    count = _("{count} regions are marked now.").format(count=len(rowsOf(result.needed("table"))))
     return html.replace("</header>", f"<p><b>{escape(note)}</b> {escape(words)} {escape(count)}</p></header>", 1)
 
 
@@ -103,7 +98,7 @@ def startDicomExport(result: Result, folder: Path, onFinished: Callable[[Outcome
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{fileStem(result)}_regions.dcm"
     model = result.record.attributes["model"]
-    return startDicomSeg(_needed(result, "lesions"), result.input, path, onFinished=onFinished, model=model), path
+    return startDicomSeg(result.needed("lesions"), result.input, path, onFinished=onFinished, model=model), path
 
 
 def whyNoDicom(result: Result) -> str:
@@ -112,11 +107,3 @@ def whyNoDicom(result: Result) -> str:
     if lesions is None or not segmentIds(lesions):
         return _("No region is marked.")
     return whyNoDicomSeg(result.input)
-
-
-def _needed(result: Result, role: str):
-    node = result.node(role)
-    if node is None:
-        name = result.map.GetName()
-        raise ValueError(_("A part of the result of {name} was deleted: {part}.").format(name=name, part=role))
-    return node

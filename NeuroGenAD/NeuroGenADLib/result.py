@@ -1,7 +1,4 @@
-"""One detection in the scene: the anomaly map, and references from it to all that belongs to it.
-
-A result is found again from its map alone, so a saved scene, a renamed node or a deleted part need no bookkeeping.
-"""
+"""One detection in the scene: the anomaly map, and references from it to all that belongs to it."""
 
 from pathlib import Path
 
@@ -13,26 +10,36 @@ from NeuroGenADLib.recut import CutSettings, Recutter
 from NeuroGenADLib.regions import regionLookup
 from NeuroGenLib.geometry import ijkToRas
 from NeuroGenLib.i18n import tr as _
-from NeuroGenLib.nodes import addToFolder, folderOf, importVolume, newSegmentation, removeFolder, resultFolder, stamp
+from NeuroGenLib.nodes import (
+    addToFolder,
+    importVolume,
+    newSegmentation,
+    nodesInFolder,
+    removeFolder,
+    resultFolder,
+    stamp,
+)
+from NeuroGenLib.scene_result import ROLE, SceneResult
 
-ROLE = "NeuroGen.role"
 MAP = "anomalyMap"
-_REFERENCE = "NeuroGen"
 _CUT = "NeuroGen.cut"
 WINDOW_PERCENTILE = 99.5  # of the difference: the gray scale ends there, symmetric about 0
 SAMPLED = 7  # every so many voxels are enough for it
 
 
-class Result:
-    """A detection, seen from its anomaly map. Nodes that the user deleted are None."""
+class Result(SceneResult):
+    """A detection, seen from its anomaly map.
 
-    def __init__(self, mapNode) -> None:
-        self.map = mapNode
+    Roles: input, pseudoHealthy, difference, lesions, table, record, report; of several methods also uncertainty, how
+    far they disagree.
+    """
+
+    ANCHOR_CLASS, ANCHOR_ROLE = "vtkMRMLScalarVolumeNode", MAP
 
     @property
-    def input(self):
-        """The scan that was examined; None when it was removed from the scene."""
-        return self.node("input")
+    def map(self):
+        """The anchor: signed healthy standard deviations."""
+        return self.anchor
 
     @property
     def record(self) -> DetectionRecord:
@@ -57,15 +64,6 @@ class Result:
     def cut(self, settings: CutSettings) -> None:
         self.map.SetAttribute(_CUT, f"{settings.threshold!r} {settings.direction} {settings.minimumMl!r}")
 
-    def node(self, role: str):
-        """The node of a role: input, pseudoHealthy, difference, lesions, table, record, report; of several methods
-        also uncertainty, how far they disagree."""
-        return self.map.GetNodeReference(_REFERENCE + role)
-
-    def refer(self, role: str, node) -> None:
-        """Make `node` the one of this role."""
-        self.map.SetNodeReferenceID(_REFERENCE + role, node.GetID())
-
     def recutter(self) -> Recutter:
         """A fresh cutter of its map, in the patient's space at the time of the detection."""
         record = self.record
@@ -76,20 +74,6 @@ class Result:
         """Where a point of the table (RAS mm at the time of the detection) is now: a transform may have moved it."""
         now = ijkToRas(self.map) @ np.linalg.inv(self.record.affine)
         return (now @ [*ras, 1.0])[:3]
-
-    def remove(self) -> None:
-        """Delete the result with all its nodes."""
-        folder = folderOf(self.map)
-        if folder:
-            removeFolder(folder)
-        elif slicer.mrmlScene.IsNodePresent(self.map):
-            slicer.mrmlScene.RemoveNode(self.map)
-
-
-def allResults() -> list[Result]:
-    """The results in the scene, oldest first."""
-    nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-    return [Result(node) for node in nodes if node.GetAttribute(ROLE) == MAP]
 
 
 def importResult(folder: Path, inputVolume, exportedAffine: np.ndarray) -> Result:
@@ -111,32 +95,25 @@ def importResult(folder: Path, inputVolume, exportedAffine: np.ndarray) -> Resul
 def _importInto(item: int, folder: Path, inputVolume, exportedAffine: np.ndarray, record: DetectionRecord) -> Result:
     name = inputVolume.GetName()
 
-    def keep(role: str, node):
-        addToFolder(item, node)
-        node.SetAttribute(ROLE, role)
-        stamp(node, record.attributes)
-        return node
+    def volume(title: str, file: str):
+        return importVolume(folder / file, title.format(name=name), inputVolume, exportedAffine=exportedAffine)
 
-    def volume(role: str, title: str, file: str):
-        node = importVolume(folder / file, title.format(name=name), inputVolume, exportedAffine=exportedAffine)
-        return keep(role, node)
-
-    result = Result(volume(MAP, _("{name} anomaly map"), "anomaly_map.nii.gz"))
+    anchor = volume(_("{name} anomaly map"), "anomaly_map.nii.gz")
+    anchor.SetAttribute(ROLE, MAP)
+    addToFolder(item, anchor)
+    result = Result(anchor)
     result.refer("input", inputVolume)
-    healthy = volume("pseudoHealthy", _("{name} pseudo-healthy"), "pseudo_healthy.nii.gz")
-    result.refer("pseudoHealthy", healthy)
-    result.refer(
-        "difference", keep("difference", _difference(inputVolume, healthy, _("{name} difference").format(name=name)))
-    )
-    lesions = newSegmentation(_("{name} marked regions").format(name=name), result.map)
-    result.refer("lesions", keep("lesions", lesions))
+    healthy = result.keep("pseudoHealthy", volume(_("{name} pseudo-healthy"), "pseudo_healthy.nii.gz"))
+    result.keep("difference", _difference(inputVolume, healthy, _("{name} difference").format(name=name)))
+    result.keep("lesions", newSegmentation(_("{name} marked regions").format(name=name), anchor))
     table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", _("{name} table of regions").format(name=name))
-    result.refer("table", keep("table", table))
+    result.keep("table", table)
     if (folder / "uncertainty.nii.gz").is_file():
-        result.refer("uncertainty", volume("uncertainty", _("{name} disagreement of methods"), "uncertainty.nii.gz"))
-    texts = (("record", _("{name} record"), "detect.json"), ("report", _("{name} report"), "report.html"))
-    for role, title, file in texts:
-        result.refer(role, keep(role, _textNode(title.format(name=name), folder / file)))
+        result.keep("uncertainty", volume(_("{name} disagreement of methods"), "uncertainty.nii.gz"))
+    result.keepText("record", _("{name} record").format(name=name), folder / "detect.json")
+    result.keepText("report", _("{name} report").format(name=name), folder / "report.html")
+    for node in nodesInFolder(item):
+        stamp(node, record.attributes)
     return result
 
 
@@ -168,10 +145,3 @@ def _setWindow(node, low: float, high: float) -> None:
     display = node.GetDisplayNode()
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(low, high)
-
-
-def _textNode(name: str, path: Path):
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name)
-    node.SetText(path.read_text(encoding="utf-8"))
-    node.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeAlways)
-    return node

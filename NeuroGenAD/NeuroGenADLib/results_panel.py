@@ -4,14 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import qt
-import slicer
 
 from NeuroGenADLib.lesion_nodes import Row, rowsOf
 from NeuroGenADLib.recut import CutSettings, inWords, summaryOf
-from NeuroGenADLib.result import Result, allResults
+from NeuroGenADLib.result import Result
 from NeuroGenADLib.settings import RESULT
 from NeuroGenLib.i18n import tr as _
-from NeuroGenLib.nodes import folderOf, subjectHierarchy
+from NeuroGenLib.results_panel import ChosenResultPanel, showCells
 
 RECUT_AFTER_MS = 40  # the slider waits so long for its next move before the lesions are cut
 LOWEST, HIGHEST = 0.5, 3.0  # the slider's ends, in thresholds of the run
@@ -22,7 +21,7 @@ KINDS = {"bright": _("brighter"), "dark": _("darker")}
 DIRECTIONS = (("both", _("brighter and darker")), ("bright", _("brighter only")), ("dark", _("darker only")))
 
 
-class ResultsPanel:
+class ResultsPanel(ChosenResultPanel):
     """Shows the chosen result; its slider cuts the regions again, its rows lead to them."""
 
     def __init__(
@@ -36,43 +35,28 @@ class ResultsPanel:
         onRow: Callable[[Result, Row], None],
     ) -> None:
         """`onChosen` follows another result, `onCut` another threshold, `onRow` a click on a region."""
-        self.ui = ui
+        super().__init__(ui, parameterNode, Result, reference=RESULT, deleteButton=ui.deleteResultButton)
         self._logic = logic
-        self._parameterNode = parameterNode
         self._onChosen, self._onCut, self._onRow = onChosen, onCut, onRow
         self._rows: tuple[Row, ...] = ()
-        self._updating = False
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(RECUT_AFTER_MS)
         self._timer.connect("timeout()", self._recut)
         for name, title in DIRECTIONS:
             ui.directionComboBox.addItem(title, name)
-        ui.lesionTable.setColumnCount(len(COLUMNS))
-        ui.lesionTable.setHorizontalHeaderLabels(list(COLUMNS))
-        header = ui.lesionTable.horizontalHeader()
-        for column in range(len(COLUMNS)):
-            fit = qt.QHeaderView.Stretch if column == PLACE else qt.QHeaderView.ResizeToContents
-            header.setSectionResizeMode(column, fit)
-        ui.lesionTable.verticalHeader().setVisible(False)
-        ui.lesionTable.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
+        self._setUpTable(ui.lesionTable)
         self._connect()
         self.update()
 
-    def result(self) -> Result | None:
-        """The chosen result."""
-        node = self._parameterNode()
-        mapNode = node.GetNodeReference(RESULT) if node is not None else None
-        return Result(mapNode) if mapNode is not None and slicer.mrmlScene.IsNodePresent(mapNode) else None
-
     def choose(self, result: Result | None) -> None:
-        """Make a result the shown one, in the parameter node."""
+        """Make a result the shown one; what the slider was about to do to the other is forgotten."""
         self._timer.stop()
-        node = self._parameterNode()
-        if node is not None:
-            node.SetNodeReferenceID(RESULT, result.map.GetID() if result is not None else None)
-        self.update()
-        self._onChosen(result)
+        super().choose(result)
+
+    def show(self) -> None:
+        """Bring the views to the chosen result."""
+        self._onChosen(self.result())
 
     def selectStrongest(self) -> Row | None:
         """Select the region of the highest peak, which need not be the largest; None where nothing is marked."""
@@ -82,23 +66,12 @@ class ResultsPanel:
         self.ui.lesionTable.selectRow(self._rows.index(row))
         return row
 
-    def update(self) -> None:
-        """Show the results of the scene and the chosen one."""
-        if self._updating:
-            return
-        self._updating = True
-        try:
-            self._show(self.result())
-        finally:
-            self._updating = False
-
     def cleanup(self) -> None:
         """Stop waiting for the slider."""
         self._timer.stop()
 
     def _show(self, result: Result | None) -> None:
         ui = self.ui
-        self._fillResults(result)
         for widget in (ui.cutFrame, ui.lesionTable, ui.viewFrame, ui.deleteResultButton, ui.exportCollapsibleButton):
             widget.enabled = result is not None
         if result is None:
@@ -133,53 +106,31 @@ class ResultsPanel:
             self.ui.minimumVolumeSpinBox.value = cut.minimumMl
         self.ui.directionComboBox.setCurrentIndex(self.ui.directionComboBox.findData(cut.direction))
 
-    def _showWarnings(self, warnings: tuple[str, ...]) -> None:
-        self.ui.warningsLabel.text = "\n".join(_("Caution: {text}").format(text=text) for text in warnings)
-        self.ui.warningsLabel.visible = bool(warnings)
-
-    def _fillResults(self, chosen: Result | None) -> None:
-        combo = self.ui.resultComboBox
-        combo.clear()
-        results = allResults()
-        for result in results:
-            combo.addItem(_title(result), result.map.GetID())
-        combo.setCurrentIndex(combo.findData(chosen.map.GetID()) if chosen is not None else -1)
-        combo.enabled = bool(results)
-
     def _fillTable(self, rows: tuple[Row, ...]) -> None:
         self._rows = rows
-        table = self.ui.lesionTable
-        table.setRowCount(len(rows))
-        for k, row in enumerate(rows):
-            texts = (
-                str(row.label),
-                row.words["region"] or row.words["side"],
-                f"{row.numbers['volume_ml']:.2f}",
-                KINDS.get(row.words["polarity"], row.words["polarity"]),
-                f"{row.numbers['peak_score']:.1f}",
-            )
-            for column, text in enumerate(texts):
-                item = qt.QTableWidgetItem(text)
-                item.setToolTip(text)
-                table.setItem(k, column, item)
+        showCells(self.ui.lesionTable, [_cells(row) for row in rows])
+
+    @staticmethod
+    def _setUpTable(table) -> None:
+        table.setColumnCount(len(COLUMNS))
+        table.setHorizontalHeaderLabels(list(COLUMNS))
+        header = table.horizontalHeader()
+        for column in range(len(COLUMNS)):
+            fit = qt.QHeaderView.Stretch if column == PLACE else qt.QHeaderView.ResizeToContents
+            header.setSectionResizeMode(column, fit)
+        table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
 
     def _connect(self) -> None:
         ui = self.ui
-        ui.resultComboBox.connect("currentIndexChanged(int)", self._onResult)
         ui.thresholdSlider.connect("valueChanged(double)", self._onMoved)
         ui.minimumVolumeSpinBox.connect("valueChanged(double)", self._onMoved)
         ui.directionComboBox.connect("currentIndexChanged(int)", self._onMoved)
         ui.defaultThresholdButton.connect("clicked(bool)", self._onDefault)
         ui.lesionTable.connect("cellClicked(int,int)", self._onCell)
-        ui.deleteResultButton.connect("clicked(bool)", self._onDelete)
-
-    def _onResult(self, index: int) -> None:
-        if not self._updating and index >= 0:
-            node = slicer.mrmlScene.GetNodeByID(self.ui.resultComboBox.itemData(index))
-            self.choose(Result(node) if node is not None else None)
 
     def _onMoved(self, value: float) -> None:
-        if not self._updating:
+        if not self._isUpdating:
             self._timer.start()
 
     def _onDefault(self, checked: bool = False) -> None:
@@ -207,17 +158,16 @@ class ResultsPanel:
         if result is not None and row < len(self._rows):
             self._onRow(result, self._rows[row])
 
-    def _onDelete(self, checked: bool = False) -> None:
-        result = self.result()
-        if result is not None:
-            result.remove()
-            self.choose(next(iter(reversed(allResults())), None))
 
-
-def _title(result: Result) -> str:
-    """The name of its folder, which the user may have changed."""
-    folder = folderOf(result.map)
-    return subjectHierarchy().GetItemName(folder) if folder else result.map.GetName()
+def _cells(row: Row) -> tuple[str, ...]:
+    """What the columns show."""
+    return (
+        str(row.label),
+        row.words["region"] or row.words["side"],
+        f"{row.numbers['volume_ml']:.2f}",
+        KINDS.get(row.words["polarity"], row.words["polarity"]),
+        f"{row.numbers['peak_score']:.1f}",
+    )
 
 
 def _snapped(settings: CutSettings, default: CutSettings) -> CutSettings:

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import slicer
 
-from NeuroGenADLib.result import MAP, ROLE, Result
+from NeuroGenADLib.result import MAP, Result
 from NeuroGenLib.nodes import addToFolder, newSegmentation, resultFolder
+from NeuroGenLib.scene_result import ROLE
 
 SHAPE = (20, 24, 28)  # K, J, I
 

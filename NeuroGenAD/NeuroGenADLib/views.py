@@ -3,7 +3,7 @@
 import slicer
 
 from NeuroGenADLib.lesion_nodes import Row
-from NeuroGenADLib.result import Result, allResults
+from NeuroGenADLib.result import Result
 from NeuroGenADLib.settings import ViewSettings
 from NeuroGenLib import display
 from NeuroGenLib.i18n import tr as _
@@ -28,7 +28,7 @@ def showResult(result: Result, view: ViewSettings, *, layout: bool = False) -> N
         _goTo(place)
         _forgetLegend(result)
     _showLegend(result, view)
-    for other in allResults():
+    for other in Result.all():
         isShown = other.map.GetID() == result.map.GetID()
         _showOutlines(other, view.outlines and isShown)
         if not isShown:
@@ -54,7 +54,7 @@ def jumpToRow(result: Result, row: Row) -> None:
 
 def hideResults() -> None:
     """Take every anomaly map out of the views, when the module has nothing to show."""
-    for result in allResults():
+    for result in Result.all():
         display.hideOverlay(result.map)
         display.hideLegend(result.map)
 

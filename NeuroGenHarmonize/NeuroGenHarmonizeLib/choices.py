@@ -2,7 +2,8 @@
 
 from NeuroGenHarmonizeLib.settings import ADAPTS, COMPARISONS, PLANES, STOPS
 from NeuroGenLib.i18n import tr as _
-from NeuroGenLib.models_logic import manifestOf, modelsFor
+from NeuroGenLib.models_logic import manifestOf, modelTitles
+from NeuroGenLib.stages import stageText
 
 TASK = "harmonize"
 ADAPT_TITLES = dict(
@@ -15,21 +16,11 @@ PLANE_TITLES = dict(zip(PLANES, (_("axial"), _("coronal"), _("sagittal"), _("mea
 COMPARISON_TITLES = dict(
     zip(COMPARISONS, (_("harmonized"), _("input"), _("fade between both"), _("checkerboard")), strict=True)
 )
-STAGES = {
-    "reading": _("Reading the scans"),
-    "brain mask": _("Finding the brain"),
-    "bias field": _("Correcting the bias field"),
-    "registration": _("Registering to the template"),
-    "resampling": _("Resampling"),
-    "writing": _("Writing the results"),
-    "report": _("Writing the report"),
-    "done": _("Loading the results"),
-}
 
 
 def siteModels() -> dict[str, str]:
     """Id and title of the installed models of reference sites, shipped ones first."""
-    return {row.id: f"{row.id} {row.version}" for row in modelsFor(TASK)}
+    return modelTitles(TASK)
 
 
 def modelText(modelId: str) -> str:
@@ -39,8 +30,8 @@ def modelText(modelId: str) -> str:
     return _("Reference: {names}. Weights: {licence}").format(names=names, licence=manifest["licence"])
 
 
-def stageText(stage: str) -> str:
+def stageTitle(stage: str) -> str:
     """What a stage of the command line is called in the panel."""
     if stage.startswith("adapting"):
         return _("Adapting to the site: {step}").format(step=stage.partition(": ")[2])
-    return next((text for name, text in STAGES.items() if stage.startswith(name)), stage)
+    return stageText(stage, {})

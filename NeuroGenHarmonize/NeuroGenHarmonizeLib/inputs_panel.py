@@ -1,7 +1,6 @@
 """The upper part of the panel: reference site, scans, and how to adapt."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import qt
@@ -11,7 +10,8 @@ from NeuroGenHarmonizeLib.choices import ADAPT_TITLES, PLANE_TITLES, STOP_TITLES
 from NeuroGenHarmonizeLib.settings import INPUTS, HarmonizeSettings
 from NeuroGenLib.devices import deviceChoices
 from NeuroGenLib.i18n import tr as _
-from NeuroGenLib.parameters import readSettings, writeSettings
+from NeuroGenLib.parameter_binding import ParameterBinding
+from NeuroGenLib.scene_result import isOfResult
 
 
 class InputsPanel:
@@ -22,20 +22,26 @@ class InputsPanel:
         self.ui = ui
         self._parameterNode = parameterNode
         self._onChanged = onChanged
-        self._updating = False
-        for combo, titles in (
-            (ui.adaptComboBox, ADAPT_TITLES),
-            (ui.stopComboBox, STOP_TITLES),
-            (ui.planeComboBox, PLANE_TITLES),
-            (ui.deviceComboBox, {choice.value: choice.label for choice in deviceChoices(None)}),
+        self._binding = binding = ParameterBinding(parameterNode, HarmonizeSettings, onChanged)
+        devices = {choice.value: choice.label for choice in deviceChoices(None)}
+        for combo, name, titles in (
+            (ui.adaptComboBox, "adapt", ADAPT_TITLES),
+            (ui.stopComboBox, "stop", STOP_TITLES),
+            (ui.planeComboBox, "plane", PLANE_TITLES),
+            (ui.deviceComboBox, "device", devices),
+            (ui.modelComboBox, "model", siteModels()),
         ):
-            self._fill(combo, titles)
-        self.fillModels()
-        self._connect()
+            binding.fill(combo, titles)
+            binding.bindChoice(combo, name)
+        binding.bindNumber(ui.stepsSpinBox, "mostSteps")
+        binding.bindCheck(ui.shadingCheckBox, "shading")
+        binding.bindText(ui.segmenterLineEdit, "segmenter")
+        ui.volumesList.connect("itemChanged(QListWidgetItem*)", self._onTicked)
+        self.update()
 
     def settings(self) -> HarmonizeSettings:
         """What the next job will use."""
-        return readSettings(self._parameterNode(), HarmonizeSettings)
+        return self._binding.settings
 
     def inputVolumes(self) -> list:
         """The chosen volumes that are in the scene."""
@@ -57,30 +63,19 @@ class InputsPanel:
 
     def fillModels(self) -> None:
         """List the models again, after one was installed or deleted."""
-        self._fill(self.ui.modelComboBox, siteModels())
+        self._binding.fill(self.ui.modelComboBox, siteModels())
         self.update()
 
     def update(self) -> None:
         """Show what the parameter node and the scene hold."""
-        if self._updating:
-            return
-        self._updating = True
-        try:
-            self._show(self.settings())
-        finally:
-            self._updating = False
+        self._binding.update(self._show)
 
     def _show(self, settings: HarmonizeSettings) -> None:
         ui = self.ui
         self._fillVolumes()
-        for combo, name in self._combos():
-            combo.setCurrentIndex(combo.findData(getattr(settings, name)))
-        ui.stepsSpinBox.value = settings.mostSteps
-        ui.shadingCheckBox.checked = settings.shading
         adapts = settings.adapt != "none"
         for widget in (ui.stopComboBox, ui.stepsSpinBox, ui.shadingCheckBox):
             widget.enabled = adapts
-        ui.segmenterLineEdit.text = settings.segmenter
         ui.segmenterLineEdit.enabled = adapts and settings.stop == "entropy"
         ui.modelLabel.text = modelText(settings.model) if settings.model in siteModels() else ""
 
@@ -90,7 +85,7 @@ class InputsPanel:
         chosen = {node.GetID() for node in self.inputVolumes()}
         table.clear()
         for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-            if node.GetClassName() != "vtkMRMLScalarVolumeNode" or node.GetAttribute("NeuroGen.role"):
+            if node.GetClassName() != "vtkMRMLScalarVolumeNode" or isOfResult(node):
                 continue
             item = qt.QListWidgetItem(node.GetName())
             item.setData(qt.Qt.UserRole, node.GetID())
@@ -98,40 +93,9 @@ class InputsPanel:
             item.setCheckState(qt.Qt.Checked if node.GetID() in chosen else qt.Qt.Unchecked)
             table.addItem(item)
 
-    def _fill(self, combo, titles: dict[str, str]) -> None:
-        wasUpdating, self._updating = self._updating, True
-        combo.clear()
-        for value, title in titles.items():
-            combo.addItem(title, value)
-        self._updating = wasUpdating
-
-    def _connect(self) -> None:
-        ui = self.ui
-        ui.volumesList.connect("itemChanged(QListWidgetItem*)", self._onTicked)
-        ui.stepsSpinBox.connect("valueChanged(int)", lambda value: self._change(mostSteps=value))
-        ui.shadingCheckBox.connect("toggled(bool)", lambda on: self._change(shading=on))
-        ui.segmenterLineEdit.connect("editingFinished()", lambda: self._change(segmenter=ui.segmenterLineEdit.text))
-        for combo, name in self._combos():
-            combo.connect("currentIndexChanged(int)", lambda index, c=combo, n=name: self._onChoice(c, n, index))
-
-    def _combos(self) -> tuple[tuple[object, str], ...]:
-        """Each combo box and the setting that it shows."""
-        ui = self.ui
-        return (
-            (ui.modelComboBox, "model"),
-            (ui.adaptComboBox, "adapt"),
-            (ui.stopComboBox, "stop"),
-            (ui.planeComboBox, "plane"),
-            (ui.deviceComboBox, "device"),
-        )
-
-    def _onChoice(self, combo, name: str, index: int) -> None:
-        if index >= 0:
-            self._change(**{name: combo.itemData(index)})
-
     def _onTicked(self, changed) -> None:
         node, table = self._parameterNode(), self.ui.volumesList
-        if self._updating or node is None:
+        if self._binding.isUpdating or node is None:
             return
         items = [table.item(k) for k in range(table.count)]
         ticked = [item.data(qt.Qt.UserRole) for item in items if item.checkState() == qt.Qt.Checked]
@@ -141,9 +105,3 @@ class InputsPanel:
             node.AddNodeReferenceID(INPUTS, nodeId)
         node.EndModify(wasModifying)
         self._onChanged()
-
-    def _change(self, **changes) -> None:
-        node = self._parameterNode()
-        if not self._updating and node is not None:
-            writeSettings(node, replace(self.settings(), **changes))
-            self._onChanged()

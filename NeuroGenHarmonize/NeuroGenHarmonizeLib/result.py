@@ -1,7 +1,4 @@
-"""One harmonized site in the scene: its table of scans, and references from it to all that belongs to it.
-
-A result is found again from its table alone, so a saved scene, a renamed node or a deleted part need no bookkeeping.
-"""
+"""One harmonized site in the scene: its table of scans, and references from it to all that belongs to it."""
 
 import json
 from collections.abc import Sequence
@@ -9,46 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import slicer
 
 from NeuroGenLib.i18n import tr as _
 from NeuroGenLib.nodes import addToFolder, folderOf, importVolume, removeFolder, resultFolder, stamp
 from NeuroGenLib.plots import Series, chartNodes, plotTable
+from NeuroGenLib.scene_result import ROLE, TableResult
 from NeuroGenLib.tables import columnsOf, readTsv, tableNode
 
-ROLE = "NeuroGen.role"
 TABLE = "siteTable"
-_REFERENCE = "NeuroGen"
 
 
-class Result:
-    """A harmonized site, seen from its table. Nodes that the user deleted are None."""
+class Result(TableResult):
+    """A harmonized site, seen from its table of scans.
 
-    def __init__(self, table) -> None:
-        self.table = table
+    Roles: input0, harmonized0, ..., curves, histograms, curveChart, histogramChart0, record, report, checkerboard.
+    """
 
-    def node(self, role: str):
-        """The node of a role: input0, harmonized0, ..., curves, histograms, curveChart, histogramChart0, record,
-        report, checkerboard."""
-        return self.table.GetNodeReference(_REFERENCE + role)
-
-    def refer(self, role: str, node) -> None:
-        """Make `node` the one of this role."""
-        self.table.SetNodeReferenceID(_REFERENCE + role, node.GetID())
-
-    def keep(self, role: str, node):
-        """Make `node` the one of this role, in the folder of the result; return it."""
-        self.refer(role, node)
-        folder = folderOf(self.table)
-        if folder:
-            addToFolder(folder, node)
-        node.SetAttribute(ROLE, role)
-        return node
-
-    def rows(self) -> list[dict[str, int | float | str]]:
-        """The scans, in the order of the table."""
-        columns = columnsOf(self.table)
-        return [dict(zip(columns, values)) for values in zip(*columns.values())]
+    ANCHOR_ROLE = TABLE
 
     def pairs(self) -> list[tuple[int, Any, Any]]:
         """(index of the row, input, harmonized) of the scans that have both nodes."""
@@ -62,21 +36,6 @@ class Result:
         if node is None:
             raise ValueError(_("The record of {name} was deleted.").format(name=self.table.GetName()))
         return json.loads(node.GetText())
-
-    def remove(self) -> None:
-        """Delete the result with all its nodes: the inputs are as they were."""
-        folder = folderOf(self.table)
-        if folder:
-            removeFolder(folder)
-        elif slicer.mrmlScene.IsNodePresent(self.table):
-            slicer.mrmlScene.RemoveNode(self.table)
-
-
-def allResults() -> list[Result]:
-    """The results in the scene, oldest first."""
-    return [
-        Result(node) for node in slicer.util.getNodesByClass("vtkMRMLTableNode") if node.GetAttribute(ROLE) == TABLE
-    ]
 
 
 def importResult(folder: Path, inputVolumes: Sequence, names: Sequence[str], affines: Sequence[np.ndarray]) -> Result:
@@ -107,8 +66,8 @@ def _importInto(item: int, folder: Path, inputVolumes: Sequence, names: Sequence
         if path.is_file() and columns["stop_reason"][row] != "given back":
             title = _("{name} harmonized").format(name=inputVolumes[k].GetName())
             result.keep(f"harmonized{row}", importVolume(path, title, inputVolumes[k], exportedAffine=affines[k]))
-    for role, title, file in (("record", _("record"), "harmonize.json"), ("report", _("report"), "report.html")):
-        result.keep(role, _textNode(f"{table.GetName()} {title}", folder / file))
+    result.keepText("record", _("{name} record").format(name=table.GetName()), folder / "harmonize.json")
+    result.keepText("report", _("{name} report").format(name=table.GetName()), folder / "report.html")
     _importCharts(result, folder, [names[k] for k in order])
     _stampAll(result)
     return result
@@ -158,10 +117,3 @@ def _stampAll(result: Result) -> None:
     }
     for node in (result.table, *(after for _row, _before, after in result.pairs())):
         stamp(node, attributes)
-
-
-def _textNode(name: str, path: Path):
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTextNode", name)
-    node.SetText(path.read_text(encoding="utf-8"))
-    node.SetForceCreateStorageNode(slicer.vtkMRMLTextNode.CreateStorageNodeAlways)
-    return node

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import slicer
 
-from NeuroGenHarmonizeLib.result import ROLE, TABLE, Result
+from NeuroGenHarmonizeLib.result import TABLE, Result
 from NeuroGenLib.nodes import addToFolder, resultFolder
+from NeuroGenLib.scene_result import ROLE
 from NeuroGenLib.tables import tableNode
 
 SIDE = 32

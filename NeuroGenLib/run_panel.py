@@ -1,40 +1,45 @@
-"""The middle part of the panel: Apply, Cancel, progress in words, messages and the log."""
+"""The middle part of a module's panel: Apply, Cancel, progress in words, messages and the log."""
 
 from collections.abc import Callable
 from subprocess import CalledProcessError
+from typing import Any
 
 import qt
 
-from NeuroGenADLib.inputs_panel import InputsPanel
-from NeuroGenADLib.result import Result
 from NeuroGenLib.i18n import tr as _
 from NeuroGenLib.outcome import Outcome
 from NeuroGenLib.packages import ensurePackages
 
-REQUESTER = "NeuroGenAD"
 POLL_MS = 100
 LOG_LINES = 2000
-STAGES = {
-    "reading": _("Reading the scan"),
-    "brain mask": _("Finding the brain"),
-    "bias field": _("Evening out the shading of the coil"),
-    "registration": _("Aligning with the template"),
-    "resampling": _("Resampling to 1 mm"),
-    "network": _("Computing the pseudo-healthy brain"),
-    "writing": _("Writing the results"),
-    "report": _("Drawing the report"),
-    "done": _("Loading the results"),
-}
 
 
 class RunPanel:
     """Starts a job, watches it by a timer and hands its result on; the panel answers all the while."""
 
-    def __init__(self, ui, logic, inputs: InputsPanel, *, onResult: Callable[[Result], None]) -> None:
+    def __init__(
+        self,
+        ui,
+        logic,
+        *,
+        requester: str,
+        applyTip: str,
+        missing: Callable[[], str],
+        start: Callable[..., object],
+        stageText: Callable[[str], str],
+        onResult: Callable[[Any], None],
+    ) -> None:
+        """What differs between the modules.
+
+        requester : who asks for missing packages; applyTip : what Apply does, in words
+        missing() : what is needed before a job can start, empty when nothing is
+        start(onProgress=, onLog=, onFinished=) : start the job; stageText(stage) : a stage in words
+        onResult(result) : follows a job that has a result
+        """
         self.ui = ui
         self._logic = logic
-        self._inputs = inputs
-        self._onResult = onResult
+        self._requester, self._applyTip = requester, applyTip
+        self._missing, self._start, self._stageText, self._onResult = missing, start, stageText, onResult
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", self._onTimer)
@@ -42,16 +47,14 @@ class RunPanel:
         ui.applyButton.connect("clicked(bool)", self.onApply)
         ui.cancelButton.connect("clicked(bool)", self.onCancel)
         self._showProgress("", 0.0)
-        self.update()
+        self.showMessage("")
 
     def update(self) -> None:
         """Enable what can be done now; the disabled Apply says what is missing."""
         running = self._logic.isRunning
-        missing = self._inputs.missing()
-        if running:
-            missing = _("A scan is being examined. Cancel it, or wait for its result.")
+        missing = self._logic.busyText if running else self._missing()
         self.ui.applyButton.enabled = not missing
-        self.ui.applyButton.toolTip = missing or _("Find what differs from a healthy brain")
+        self.ui.applyButton.toolTip = missing or self._applyTip
         self.ui.missingLabel.text = "" if running else missing
         self.ui.missingLabel.visible = bool(missing) and not running
         self.ui.cancelButton.enabled = running
@@ -63,11 +66,8 @@ class RunPanel:
         self.showMessage("")
         self.ui.logTextEdit.clear()
         try:
-            ensurePackages(REQUESTER)
-            self._logic.start(
-                self._inputs.inputVolume(),
-                self._inputs.settings(),
-                mask=self._inputs.mask(),
+            ensurePackages(self._requester)
+            self._start(
                 onProgress=self._showProgress,
                 onLog=self.ui.logTextEdit.appendPlainText,
                 onFinished=self._onFinished,
@@ -103,7 +103,7 @@ class RunPanel:
             self._timer.stop()
             self.update()
 
-    def _onFinished(self, outcome: Outcome, result: Result | None) -> None:
+    def _onFinished(self, outcome: Outcome, result: Any) -> None:
         self.showMessage("" if outcome.isDone else outcome.message)
         if outcome.kind not in ("done", "cancelled"):
             self.ui.logCollapsibleButton.collapsed = False
@@ -112,6 +112,5 @@ class RunPanel:
             self._onResult(result)
 
     def _showProgress(self, stage: str, fraction: float) -> None:
-        known = next((text for name, text in STAGES.items() if stage.startswith(name)), stage)
-        self.ui.stageLabel.text = known
+        self.ui.stageLabel.text = self._stageText(stage)
         self.ui.progressBar.value = round(100 * fraction)
