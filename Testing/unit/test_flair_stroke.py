@@ -149,10 +149,25 @@ def test_every_cell_has_an_interval_around_it_and_the_same_seed_repeats(slices_p
     first, second = (json.loads((tmp_path / f"{k}.json").read_text(encoding="utf-8")) for k in range(2))
     first["rows"]["oracle"]["seconds"] = second["rows"]["oracle"]["seconds"] = None
     first["intervals"]["oracle"]["seconds"] = second["intervals"]["oracle"]["seconds"] = None
+    assert first.pop("commit") and second.pop("commit")  # of the source tree, in which somebody may be working
     assert first == second
     assert first["rows"]["oracle"]["auprc"] == pytest.approx(row["auprc"])
     assert first["split"] == {"evaluated": 20, "training": 245, "calibration": 30, "stroke_free": 5}
     assert len(first["data"]["sha256"]) == 64
+
+
+def test_a_share_of_the_slices_is_drawn_once_and_for_all(slices_path, empty_store):
+    half, again = (flair_stroke.run(slices_path, methods=[Oracle()], store=empty_store, share=0.5) for _ in range(2))
+    assert half.facts["split"]["evaluated"] == 10 and half.facts["evaluated_share"] == 0.5
+    assert half.rows["oracle"]["auprc"] == again.rows["oracle"]["auprc"]
+    with pytest.raises(UsageError, match="above 0"):
+        flair_stroke.run(slices_path, methods=[Oracle()], store=empty_store, share=0.0)
+
+
+def test_slices_with_and_without_stroke_are_told_apart_and_sizes_are_counted(slices_path, empty_store):
+    row = flair_stroke.run(slices_path, methods=[Oracle()], store=empty_store).rows["oracle"]
+    assert row["auroc_image"] == row["auprc_image"] == row["f1_medium"] == 1
+    assert row["aupro"] == pytest.approx(1, abs=1e-6) and row["auprc_rim"] == pytest.approx(1)
 
 
 def test_the_split_is_the_published_one():

@@ -9,7 +9,13 @@ import pytest
 from neurogen.errors import InputRefused
 from neurogen.evaluation import planted
 from neurogen.evaluation.composites import GAP_MM, composites
-from neurogen.evaluation.planted_columns import LesionResult, PlantedResult, planted_columns
+from neurogen.evaluation.planted_columns import (
+    LesionResult,
+    PlantedResult,
+    image_level,
+    planted_columns,
+    published_columns,
+)
 from neurogen.evaluation.planted_scans import brain_of_labels, list_scans
 from neurogen.models import ModelStore
 from neurogen.preprocess.grid import GRID_AFFINE, GRID_SHAPE
@@ -135,7 +141,20 @@ def test_recall_columns_count_what_they_say():
     lesions = (
         lesion("bright", 0.5, False), lesion("bright", 1.0, True), lesion("dark", 5.0, False), lesion("dark", 20, True),
     )  # fmt: skip
-    seen = [PlantedResult("a", np.array([0.9, 0.1, 0.2]), np.array([True, False, False]), lesions, 2.0)]
+    planted_once = PlantedResult(
+        scan="a",
+        scores=np.array([0.9, 0.1, 0.2]),
+        truth=np.array([True, False, False]),
+        rim=np.array([False, True, True]),
+        lesions=lesions,
+        lesion_scores=tuple(np.array(v) for v in ([0.1], [0.9, 0.1], [0.0], [0.9])),
+        slice_scores=np.array([0.1, 0.3, 0.8, 0.7]),
+        slice_truth=np.array([False, False, True, True]),
+        highest=0.9,
+        false_components_ml=np.array([0.2, 0.3, 12.0]),
+        seconds=2.0,
+    )
+    seen = [planted_once]
     values = {name: statistic.value for name, (statistic, _) in planted_columns(seen).items()}
     assert values["recall_1ml"] == pytest.approx(2 / 3)
     assert (values["recall_small"], values["recall_medium"], values["recall_large"]) == (0, 0.5, 1)
@@ -143,6 +162,32 @@ def test_recall_columns_count_what_they_say():
     assert np.isnan(values["recall_textured"])
     assert (values["auprc"], values["prevalence"]) == (1, pytest.approx(1 / 3))
     assert (values["centroid_mm"], values["seconds"]) == (1, 2)
+    # 2 TP / (2 TP + FP + FN): one small missed and two false; one of two medium found; one large found, one false
+    assert [values[f"f1_{size}"] for size in ("small", "medium", "large")] == pytest.approx([0, 2 / 3, 2 / 3])
+    assert np.isnan(values["auprc_rim"])  # no lesion there
+    assert values["aupro"] == pytest.approx((0 + 0.5 + 0 + 1) / 4)  # above the healthy 0.2, whatever the threshold
+    assert values["published_dice_mean"] == values["published_dice_pooled"] == values["published_auprc"] == 1
+
+
+def test_the_published_protocol_takes_the_slice_with_the_largest_lesion():
+    def once(scan, truth, scores):
+        empty = np.zeros(0)
+        return PlantedResult(scan, empty, empty, empty, (), (), np.array(scores), np.array(truth), 0.0, empty, 1.0)
+
+    seen = [
+        once("a", [True, False, False, False], [0.0, 1.0, 1.0, 1.0]),
+        once("a", [True, True, False, False], [1.0, 1.0, 0.0, 0.0]),
+    ]
+    (statistic, scans) = published_columns(seen)["published_dice_mean"]
+    assert scans == ["a"] and statistic.value == 1
+
+
+def test_scans_with_lesions_are_told_apart_by_their_highest_score():
+    empty = np.zeros(0)
+    seen = [PlantedResult("a", empty, empty, empty, (), (), empty, empty, v, empty, 1.0) for v in (0.9, 0.5)]
+    columns = image_level(seen, {"a": 0.4, "b": 0.6})
+    assert columns["auroc_image"][0].value == pytest.approx(0.75)
+    assert columns["auroc_image"][1] == ["a", "a", "a", "b"]
 
 
 def test_roles_are_those_that_training_keeps_apart(tmp_path):

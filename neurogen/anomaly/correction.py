@@ -25,7 +25,7 @@ class Conditions:
 @dataclass(frozen=True, eq=False)
 class Corrected:
     """Pseudo-healthy codes (B, C, h, w). `evidence`: a signed map of the same shape that is scored instead of the
-    difference between code and corrected code, where a method has one."""
+    difference between code and corrected code, or with it, where a method has one."""
 
     code: Tensor
     evidence: Tensor | None = None

@@ -121,10 +121,18 @@ class Detector:
         """(N, h, w) signed: how much brighter than pseudo-healthy each cell of 2 mm is (eq. 5.10, pixel and latent).
 
         In pixel space both terms of eq. 5.10 are the same. In a latent space the latent term has no sign of its own
-        and takes the pixel term's; `combine` of the method says how the two make one (eq. 4.15, table 4.4).
+        and takes the pixel term's; `combine` of the method says how the two make one (eq. 4.15, table 4.4). Evidence of
+        the method replaces the difference when `combine` is "evidence"; else the geometric mean of the two counts.
         """
-        if correction.evidence is not None:
-            return _repeated(correction.evidence.mean(1), correction.factor // SLAB)
+        if correction.evidence is None:
+            return self._difference(standardized, correction)
+        evidence = _repeated(correction.evidence.mean(1), correction.factor // SLAB)
+        if self.correction.combine == "evidence":
+            return evidence
+        difference = self._difference(standardized, correction)
+        return np.sign(difference) * np.sqrt(np.abs(difference * evidence))
+
+    def _difference(self, standardized: np.ndarray, correction: SliceCorrection) -> np.ndarray:
         pixel = _pooled(standardized - correction.restored)
         if isinstance(self.codec, PixelCodec) or self.correction.combine == "pixel":
             return pixel

@@ -19,7 +19,7 @@ Prediction = Callable[[Tensor, int], tuple[Tensor, Tensor]]
 """f(z_t, t): codes (B, C, H, W) to clean codes and the probability (B, 1, H, W) that a cell is noised."""
 
 MASK_LOSSES = ("bce", "mse")
-SOURCES = ("image", "latent", "mask")
+SOURCES = ("image", "latent", "mask", "image-mask", "latent-mask")
 
 
 def noised(clean: Tensor, noise: Tensor, mask: Tensor, alpha_bar: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class MadAdCorrection:
     steps: int = 5  # table 3.4: 2, 5 and 10 steps differ by 1.3 points of Dice
     eta: float = 0.5  # published implementation
     mask_threshold: float = 0.5  # published implementation
-    source: str = "image"  # table 3.3: "image", "latent" or "mask"
+    source: str = "image"  # table 3.3: "image", "latent" or "mask"; ours: geometric means of a difference and the mask
     grain_mm: float | None = 8.0  # of the noise of the reverse process; None = white
 
     def __post_init__(self) -> None:
@@ -94,7 +94,8 @@ class MadAdCorrection:
 
     @property
     def combine(self) -> str:
-        return "latent" if self.source == "latent" else "pixel"
+        difference = "latent" if self.source.startswith("latent") else "pixel"
+        return {"mask": "evidence"}.get(self.source, difference)
 
     def __call__(self, network: nn.Module, code: Tensor, conditions: Conditions, *, steps: int, seed: int) -> Corrected:
         steps = min(steps, STEPS)
@@ -106,7 +107,7 @@ class MadAdCorrection:
 
         noise = SeededNoise(code, conditions.slabs, self.grain_mm, seed)
         clean, seen = renew(predict, code, steps=steps, noise=noise, eta=self.eta, mask_threshold=self.mask_threshold)
-        if self.source != "mask":
+        if "mask" not in self.source:
             return Corrected(clean)
         first, _ = predict(code, STEPS)
         return Corrected(clean, (code - first).sign() * seen)

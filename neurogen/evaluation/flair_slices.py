@@ -7,12 +7,12 @@ known, `patient` (N,).
 
 import hashlib
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from neurogen.errors import InputRefused
+from neurogen.errors import InputRefused, UsageError
 
 EVALUATED_AREA_MM2 = 100  # slices with less lesion take no part
 SPLIT_SEED = 20260101
@@ -55,6 +55,15 @@ def split(area_mm2: np.ndarray) -> SliceSplit:
     if len(free) < second:
         return SliceSplit(evaluated, free[:0], free[:0], free)
     return SliceSplit(evaluated, free[:first], free[first:second], free[second:])
+
+
+def evaluated_share(parts: SliceSplit, share: float) -> SliceSplit:
+    """The split with a random share of its evaluated slices, always the same ones. Raises UsageError."""
+    if not 0 < share <= 1:
+        raise UsageError(f"The share of slices is {share}, but a number above 0 and up to 1 is needed.")
+    count = max(1, round(share * len(parts.evaluated)))
+    chosen = np.random.default_rng(SPLIT_SEED).permutation(parts.evaluated)[:count]
+    return replace(parts, evaluated=np.sort(chosen))
 
 
 def load_slices(path: Path) -> SliceSet:

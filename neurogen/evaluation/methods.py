@@ -2,23 +2,28 @@
 
 Anything with a `name`, a `threshold` (None = calibrated by the benchmark) and `score_slices` or `score_volume` can be
 put into a table, a colleague's own detector too. Scores are floats, higher = more anomalous.
+
+By name: the plain references, the shipped models by their methods, their mean, the id or the folder of any other model,
+and NAME:SETTING=VALUE,... for a slice model's own map with other settings, such as mad-ad:source=mask.
 """
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from neurogen.environment import choose_device
 from neurogen.errors import ModelUnavailable, UsageError
+from neurogen.evaluation.model_methods import Ensemble, ModelMethod, OwnMap, ReflectPublished, crop_from_grid
 from neurogen.evaluation.references import HealthyStatistics, ReferenceIntensity, ReferenceZscore
-from neurogen.training.cache import pad_pictures
+from neurogen.evaluation.score_cache import ScoreCache, TimedScores
 
 if TYPE_CHECKING:
-    from neurogen.anomaly.detector import Detector
     from neurogen.models import Model, ModelStore
+
+__all__ = ["Ensemble", "ModelMethod", "OwnMap", "ReflectPublished", "crop_from_grid"]  # used under this name
 
 PUBLISHED = "reflect-published"  # the same network, with the anomaly map of the published evaluation
 REFLECT_MODELS = {PUBLISHED: "adult-reflect", "reflect": "adult-reflect", "reflect-2": "adult-reflect-2"}
@@ -26,7 +31,8 @@ OTHER_MODELS = {"mad-ad": "adult-mad-ad", "deco-diff": "adult-deco-diff", "gauss
 MODELS = REFLECT_MODELS | OTHER_MODELS
 ENSEMBLE = "ensemble"  # of all shipped models that know the contrast, one for each method
 MEMBERS = ("reflect", *OTHER_MODELS)
-METHODS = ("reference-intensity", "reference-zscore", *MODELS, ENSEMBLE)
+REFERENCES = ("reference-intensity", "reference-zscore")
+METHODS = (*REFERENCES, *MODELS, ENSEMBLE)
 STATISTICS_MODEL = "adult-reflect"  # the shipped model that carries the healthy statistics of the FLAIR slices
 
 
@@ -46,111 +52,6 @@ class VolumeMethod(Protocol):
     threshold: float | None
 
     def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray: ...
-
-
-@dataclass(frozen=True)
-class ModelMethod:
-    """A model as a benchmark method. Slices are scored for what is too bright, volumes for either direction."""
-
-    name: str
-    model: "Model"
-    contrast: str
-    device: str
-    threshold: float | None
-
-    def score_slices(self, images: np.ndarray, brain: np.ndarray) -> np.ndarray:
-        """uint8 slices of any size up to the grid's: 255 becomes 1, zero-padded around, scored, cropped back."""
-        from neurogen.anomaly.score import score_slices
-
-        padded = pad_pictures(images.astype(np.float32) / 255)
-        scores = score_slices(self.model, padded, pad_pictures(brain), contrast=self.contrast, device=self.device)
-        return crop_from_grid(scores, images.shape[1:])
-
-    def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
-        """A prepared scan, as `detect` scores it between preparation and the way back."""
-        return np.abs(self.signed_volume(image, brain))
-
-    def signed_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
-        """The same, + brighter and - darker than healthy."""
-        from neurogen.anomaly.score import score_volume
-
-        return score_volume(self.model, image, brain, contrast=self.contrast, device=self.device)[0]
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """The mean of the members' calibrated scores, cut at the mean of their operating points."""
-
-    name: str
-    members: tuple[ModelMethod, ...]
-    threshold: float | None
-
-    @classmethod
-    def of(cls, members: Sequence[ModelMethod]) -> "Ensemble":
-        """Raises ModelUnavailable for fewer than two members."""
-        from neurogen.anomaly.ensemble import joint_point
-
-        if len(members) < 2:
-            raise ModelUnavailable("An ensemble takes two methods at least, but fewer models are here.")
-        models = [member.model for member in members]
-        return cls(ENSEMBLE, tuple(members), joint_point(models, contrast=members[0].contrast).threshold)
-
-    def score_slices(self, images: np.ndarray, brain: np.ndarray) -> np.ndarray:
-        """uint8 slices as `ModelMethod` takes them."""
-        return self._joined([member.score_slices(images, brain) for member in self.members])
-
-    def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
-        """A prepared scan as `ModelMethod` takes it; members of opposite directions cancel out."""
-        return np.abs(self._joined([member.signed_volume(image, brain) for member in self.members]))
-
-    def _joined(self, scores: list[np.ndarray]) -> np.ndarray:
-        from neurogen.anomaly.ensemble import joined
-
-        return joined(scores, [m.model for m in self.members], contrast=self.members[0].contrast).score
-
-
-@dataclass(frozen=True)
-class ReflectPublished:
-    """A REFLECT model under the map of eq. 5.10 as published: unsigned, clipped, smoothed, no healthy statistics.
-
-    It has no operating point of its own: the benchmark calibrates it where it has healthy scans to do so.
-    """
-
-    name: str
-    model: "Model"
-    contrast: str
-    device: str
-    threshold: float | None = None
-
-    def score_slices(self, images: np.ndarray, brain: np.ndarray) -> np.ndarray:
-        """uint8 slices as `ModelMethod` takes them."""
-        from neurogen.anomaly.published import published_slices
-
-        padded = pad_pictures(images.astype(np.float32) / 255)
-        scores = published_slices(self._detector(), padded, pad_pictures(brain), contrast=self.contrast)
-        return crop_from_grid(scores, images.shape[1:])
-
-    def score_volume(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
-        """A prepared scan as `ModelMethod` takes it."""
-        from neurogen.anomaly.published import published_volume
-
-        return published_volume(self._detector(), image, brain, contrast=self.contrast)
-
-    def _detector(self) -> "Detector":
-        return _loaded(self.model, self.device)
-
-
-@lru_cache(maxsize=1)
-def _loaded(model: "Model", device: str) -> "Detector":
-    from neurogen.anomaly.detector import load_detector
-
-    return load_detector(model, device=device)
-
-
-def crop_from_grid(slices: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """(N, 192, 160) -> (N, *shape): the inverse of `pad_pictures`."""
-    top, left = (slices.shape[1] - shape[0]) // 2, (slices.shape[2] - shape[1]) // 2
-    return slices[:, top : top + shape[0], left : left + shape[1]]
 
 
 def read_model_statistics(model: "Model") -> HealthyStatistics:
@@ -192,29 +93,67 @@ def resolve(
     return chosen, notes
 
 
-def model_method(name: str, store: "ModelStore", *, contrast: str, device: str) -> ModelMethod | ReflectPublished:
-    """The model behind a name of MODELS, with its manifest's operating point for this contrast."""
-    model = store.get(MODELS[name])
+def timed(method: SliceMethod | VolumeMethod, door: str, images: np.ndarray, brain: np.ndarray) -> TimedScores:
+    """The scores of a door, and the seconds they took; of a model's kept scores, those of the run that made them."""
+    if isinstance(method, (ModelMethod, Ensemble)):
+        return method.timed(door, images, brain)
+    start = time.perf_counter()
+    scores = getattr(method, door)(images, brain)
+    return TimedScores(scores, time.perf_counter() - start)
+
+
+def model_method(
+    name: str, store: "ModelStore", *, contrast: str, device: str, cache: ScoreCache | None = None
+) -> ModelMethod | ReflectPublished:
+    """The model behind a name of MODELS, an id or a folder, with its manifest's operating point for this contrast;
+    with settings behind a colon, its own map."""
+    base, settings = parsed(name)
+    model = store.get(MODELS.get(base, base))
     known = model.manifest.get("contrast_scales", {})
     if contrast not in known:
         raise ModelUnavailable(
             f"The model {model.id!r} knows {', '.join(known) or 'no contrast'}, but {contrast} is scored here. "
             "Train it with such images, or choose another benchmark."
         )
-    if name == PUBLISHED:
-        return ReflectPublished(name, model, contrast, choose_device(device))
-    return ModelMethod(name, model, contrast, choose_device(device), operating_threshold(model, contrast))
+    device, cache = choose_device(device), cache or ScoreCache()
+    if base not in MODELS:
+        name = name.replace(base, model.id, 1)  # a row is named after the model, not after its folder
+    if base == PUBLISHED:
+        return ReflectPublished(name, model, contrast, device)
+    if settings:
+        return OwnMap(name, model, contrast, device, None, cache, settings)
+    return ModelMethod(name, model, contrast, device, operating_threshold(model, contrast), cache)
 
 
-def ensemble_method(store: "ModelStore", *, contrast: str, device: str) -> Ensemble:
+def parsed(name: str) -> tuple[str, dict[str, Any]]:
+    """ "mad-ad:source=mask,steps=2" -> ("mad-ad", {"source": "mask", "steps": 2}). Raises UsageError."""
+    base, colon, rest = name.rpartition(":")
+    if not colon or "=" not in rest:
+        return name, {}
+    pairs = [part.partition("=") for part in rest.split(",")]
+    if any(not (key and equals and value) for key, equals, value in pairs):
+        raise UsageError(f"The settings in {name!r} cannot be read. Write them as METHOD:name=value,name=value.")
+    return base, {key: _number_or_text(value) for key, _, value in pairs}
+
+
+def _number_or_text(value: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            continue
+    return value
+
+
+def ensemble_method(store: "ModelStore", *, contrast: str, device: str, cache: ScoreCache | None = None) -> Ensemble:
     """All of MEMBERS whose models are here and know the contrast."""
     members = []
     for name in MEMBERS:
         try:
-            members.append(model_method(name, store, contrast=contrast, device=device))
+            members.append(model_method(name, store, contrast=contrast, device=device, cache=cache))
         except ModelUnavailable:  # its own row says so
             continue
-    return Ensemble.of(members)
+    return Ensemble.of(ENSEMBLE, members)
 
 
 def operating_threshold(model: "Model", contrast: str, *, reference: str | None = None) -> float | None:
@@ -224,12 +163,13 @@ def operating_threshold(model: "Model", contrast: str, *, reference: str | None 
     return None if value is None else float(value)
 
 
-def slice_method(name: str, store: "ModelStore", healthy: HealthyStatistics | None, *, device: str) -> SliceMethod:
-    """One of METHODS for FLAIR slices. healthy None = the statistics that travel with the shipped model."""
-    if name == ENSEMBLE:
-        return ensemble_method(store, contrast="flair", device=device)
-    if name in MODELS:
-        return model_method(name, store, contrast="flair", device=device)
+def slice_method(
+    name: str, store: "ModelStore", healthy: HealthyStatistics | None, *, device: str, cache: ScoreCache | None = None
+) -> SliceMethod:
+    """One of METHODS, or another model, for FLAIR slices. healthy None = the statistics that travel with the shipped
+    model."""
+    if name not in REFERENCES:
+        return _of_models(name, store, contrast="flair", device=device, cache=cache)
     threshold = None if healthy is not None else _shipped_reference_threshold(name, store)
     if name == "reference-intensity":
         return ReferenceIntensity(threshold=threshold)
@@ -237,14 +177,25 @@ def slice_method(name: str, store: "ModelStore", healthy: HealthyStatistics | No
 
 
 def volume_method(
-    name: str, store: "ModelStore", healthy: Callable[[], HealthyStatistics], *, device: str
+    name: str,
+    store: "ModelStore",
+    healthy: Callable[[], HealthyStatistics],
+    *,
+    device: str,
+    cache: ScoreCache | None = None,
 ) -> VolumeMethod:
-    """One of METHODS for prepared T1w scans. healthy() computes the statistics when the z-score asks for them."""
-    if name == ENSEMBLE:
-        return ensemble_method(store, contrast="t1w", device=device)
-    if name in MODELS:
-        return model_method(name, store, contrast="t1w", device=device)
+    """One of METHODS, or another model, for prepared T1w scans. healthy() computes the statistics when the z-score asks
+    for them."""
+    if name not in REFERENCES:
+        return _of_models(name, store, contrast="t1w", device=device, cache=cache)
     return ReferenceIntensity() if name == "reference-intensity" else ReferenceZscore(healthy())
+
+
+def _of_models(
+    name: str, store: "ModelStore", *, contrast: str, device: str, cache: ScoreCache | None
+) -> ModelMethod | ReflectPublished | Ensemble:
+    make = ensemble_method if name == ENSEMBLE else partial(model_method, name)
+    return make(store, contrast=contrast, device=device, cache=cache)
 
 
 def _shipped_reference_threshold(name: str, store: "ModelStore") -> float | None:
@@ -254,6 +205,13 @@ def _shipped_reference_threshold(name: str, store: "ModelStore") -> float | None
 
 
 def _by_name(name: str, build: Callable[[str], object]) -> object:
-    if name not in METHODS:
-        raise UsageError(f"The method {name!r} is unknown. Choose from {', '.join(METHODS)}.")
-    return build(name)
+    try:
+        return build(name)
+    except ModelUnavailable as error:
+        if name in METHODS or parsed(name)[0] in METHODS:
+            raise
+        raise UsageError(
+            f"The method {name!r} is unknown: {error} Choose from "
+            f"{', '.join(METHODS)}, or give the id or the folder of "
+            "a model."
+        ) from error

@@ -23,6 +23,8 @@ MINIMUM_COMPONENT_ML = 0.1
 ALLOWED_ML, HEALTHY_SHARE = 3.0, 0.95
 """The operating point: 19 of 20 healthy scans show at most 3 ml of components of at least 0.1 ml."""
 
+RIM_MM = 8.0
+
 CURVE_QUANTILES = np.linspace(0.5, 0.999, 60)
 """Quantiles of the pooled scores at which the oracle Dice curves are drawn."""
 
@@ -67,6 +69,16 @@ def counts_above(scores: np.ndarray, truth: np.ndarray, thresholds: np.ndarray) 
         return values.size - np.searchsorted(np.sort(values), thresholds, side="right")
 
     return above(scores[truth]), above(scores)
+
+
+def share_above(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """(T,) share of the scores (V,) above each threshold."""
+    return 1 - np.searchsorted(np.sort(scores), thresholds, side="right") / max(scores.size, 1)
+
+
+def rim(brain: np.ndarray) -> np.ndarray:
+    """Where the brain (slice or volume of 1 mm) is less than 8 mm from its surface: the cortex and what lies below."""
+    return brain & (ndimage.distance_transform_edt(brain) < RIM_MM)
 
 
 def components(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

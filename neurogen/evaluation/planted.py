@@ -5,7 +5,6 @@ Every test scan gets one lesion of each kind from the fixed list (`neurogen.synt
 `planted_columns.py`.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,15 +12,23 @@ from pathlib import Path
 
 import numpy as np
 
-import neurogen
 from neurogen.affines import voxel_volume_ml
 from neurogen.errors import ModelUnavailable
 from neurogen.evaluation import metrics
 from neurogen.evaluation.bootstrap import LEVEL, RESAMPLES, interval, patient_weights
 from neurogen.evaluation.composites import Composite, Lesion, composites
-from neurogen.evaluation.methods import VolumeMethod, resolve, volume_method
-from neurogen.evaluation.planted_columns import Column, LesionResult, PlantedResult, healthy_columns, planted_columns
+from neurogen.evaluation.detection_columns import false_components
+from neurogen.evaluation.methods import VolumeMethod, resolve, timed, volume_method
+from neurogen.evaluation.planted_columns import (
+    Column,
+    LesionResult,
+    PlantedResult,
+    healthy_columns,
+    image_level,
+    planted_columns,
+)
 from neurogen.evaluation.planted_scans import (
+    SOURCES,
     GridScan,
     ScanFile,
     default_cache,
@@ -30,7 +37,9 @@ from neurogen.evaluation.planted_scans import (
     ms_lesions,
     prepared,
 )
+from neurogen.evaluation.provenance import provenance
 from neurogen.evaluation.references import HealthyStatistics
+from neurogen.evaluation.score_cache import ScoreCache
 from neurogen.evaluation.tables import Table
 from neurogen.models import ModelStore
 from neurogen.preprocess.grid import GRID_AFFINE
@@ -52,10 +61,9 @@ class _Judge:
 
     def score(self, image: np.ndarray, brain: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """Scores, marked voxels and seconds."""
-        start = time.perf_counter()
-        scores = self.method.score_volume(image, brain)
-        seconds = time.perf_counter() - start
-        return scores, metrics.keep_large((scores > self.threshold) & brain, MINIMUM_VOXELS), seconds
+        found = timed(self.method, "score_volume", image, brain)
+        marked = metrics.keep_large((found.scores > self.threshold) & brain, MINIMUM_VOXELS)
+        return found.scores, marked, found.seconds
 
 
 def run(
@@ -69,23 +77,25 @@ def run(
     device: str = "auto",
     progress: Progress = silent,
     store: ModelStore | None = None,
+    scores: Path | str | None = None,
 ) -> Table:
     """Tabulate every method on the kept-apart scans of a data folder, with 95 % intervals over scans.
 
     cache : folder of prepared scans, made when absent, in the format of `neurogen.training.cache`; None = one in the
         user's cache folder for this data folder
     scans : plant in the first so many test scans (None = all); the healthy scans are always all of them
+    scores : a folder where the models' scores are kept, and taken from the next time
     Raises InputRefused, UsageError, ModelUnavailable.
     """
     data_folder = Path(data_folder)
     cache = Path(cache) if cache is not None else default_cache(data_folder)
     files = list_scans(data_folder)
-    store = store or ModelStore()
+    store, kept = store or ModelStore(), ScoreCache(scores)
     healthy = partial(_training_statistics, files, cache, portion(progress, 0.0, 0.2))
     chosen, notes = resolve(
-        methods, lambda name: volume_method(name, store, healthy, device=device), door="score_volume"
+        methods, lambda name: volume_method(name, store, healthy, device=device, cache=kept), door="score_volume"
     )
-    judges, false_ml = _calibrated(chosen, files, cache, portion(progress, 0.2, 0.5))
+    judges, false_ml, highest = _calibrated(chosen, files, cache, portion(progress, 0.2, 0.5))
     test = [f for f in files if f.role == "test"]
     seen = _plant_and_score(judges, test, cache, portion(progress, 0.5, 0.95), limit=scans)
     patients = [(f, prepared(f, cache)) for f in list_ms_patients(data_folder)]
@@ -93,12 +103,14 @@ def run(
     for judge in judges:
         name = judge.method.name
         columns = planted_columns(seen[name]) | healthy_columns(false_ml[name], files)
+        columns |= image_level(seen[name], {f.id: highest[name][f.id] for f in test})
         rows[name] = {key: statistic.value for key, (statistic, _) in columns.items()}
         rows[name] |= {k: v for file, scan in patients for k, v in _ms_columns(judge, file, scan).items()}
         intervals[name] = _intervals(columns, seed)
     order = tuple(dict.fromkeys(column for row in rows.values() for column in row))
     notes = (*_notes(files, false_ml, min(len(test), scans or len(test))), *notes)
-    table = Table(rows, order, intervals, notes, _facts(judges, seen, files, seed))
+    facts = _facts(judges, seen, files, seed) | provenance(chosen)
+    table = Table(rows, order, intervals, notes, facts)
     if json_path is not None:
         table.write_json(Path(json_path))
     progress("planted", 1.0)
@@ -125,10 +137,11 @@ def _training_statistics(files: Sequence[ScanFile], cache: Path, progress: Progr
 
 def _calibrated(
     methods: Sequence[VolumeMethod], files: Sequence[ScanFile], cache: Path, progress: Progress
-) -> tuple[list[_Judge], dict[str, dict[str, float]]]:
-    """Each method with its operating point, and its false-positive ml in every kept-apart healthy scan by id."""
+) -> tuple[list[_Judge], dict[str, dict[str, float]], dict[str, dict[str, float]]]:
+    """Each method with its operating point, and its false-positive ml and its highest score in every kept-apart healthy
+    scan by id."""
     kept = [f for f in files if f.role in ("calibrate", "test")]
-    judges, false_ml = [], {}
+    judges, false_ml, highest = [], {}, {}
     for m, method in enumerate(methods):
         scores, brains = {}, {}
         for k, file in enumerate(kept):
@@ -145,7 +158,8 @@ def _calibrated(
         false_ml[method.name] = {
             f.id: metrics.false_positive_ml((scores[f.id] > threshold) & brains[f.id], None, VOXEL_ML) for f in kept
         }
-    return judges, false_ml
+        highest[method.name] = {f.id: float(scores[f.id][brains[f.id]].max()) for f in kept}
+    return judges, false_ml, highest
 
 
 def _plant_and_score(
@@ -158,18 +172,32 @@ def _plant_and_score(
     for k, file in enumerate(chosen):
         progress(f"planted lesions in {file.id}", k / len(chosen))
         scan = prepared(file, cache)
+        rim = metrics.rim(scan.brain)
         for composite in composites(scan.image, scan.brain, [s for s in specs if s.scan == k]):
             for judge in judges:
-                seen[judge.method.name].append(_judged(judge, file.id, composite, scan.brain))
+                seen[judge.method.name].append(_judged(judge, file.id, composite, scan.brain, rim))
     return seen
 
 
-def _judged(judge: _Judge, scan_id: str, composite: Composite, brain: np.ndarray) -> PlantedResult:
+def _judged(judge: _Judge, scan_id: str, composite: Composite, brain: np.ndarray, rim: np.ndarray) -> PlantedResult:
     scores, marked, seconds = judge.score(composite.image, brain)
     labels, _ = metrics.components(marked)
-    lesions = tuple(_lesion_result(scan_id, lesion, marked, labels) for lesion in composite.lesions)
     sampled = np.s_[::POOLED_STRIDE]
-    return PlantedResult(scan_id, scores[brain][sampled], composite.truth[brain][sampled], lesions, seconds)
+    level = int(composite.truth.sum((0, 1)).argmax())
+    plane = brain[..., level]
+    return PlantedResult(
+        scan=scan_id,
+        scores=scores[brain][sampled],
+        truth=composite.truth[brain][sampled],
+        rim=rim[brain][sampled],
+        lesions=tuple(_lesion_result(scan_id, lesion, marked, labels) for lesion in composite.lesions),
+        lesion_scores=tuple(scores[lesion.box][lesion.mask] for lesion in composite.lesions),
+        slice_scores=scores[..., level][plane],
+        slice_truth=composite.truth[..., level][plane],
+        highest=float(scores[brain].max()),
+        false_components_ml=false_components(marked, composite.truth) * VOXEL_ML,
+        seconds=seconds,
+    )
 
 
 def _lesion_result(scan_id: str, lesion: Lesion, marked: np.ndarray, labels: np.ndarray) -> LesionResult:
@@ -237,6 +265,7 @@ def _facts(
 ) -> dict[str, object]:
     return {
         "benchmark": "planted",
+        "data": {"folder": " and ".join(sorted({SOURCES[f.source] for f in files})), "scans": len(files)},
         "split": {role: [f.id for f in files if f.role == role] for role in ("calibrate", "test")},
         "thresholds": {judge.method.name: judge.threshold for judge in judges},
         "lesions": {
@@ -244,5 +273,4 @@ def _facts(
         },
         "planted_seed": EVALUATION_SEED,
         "bootstrap": {"resamples": RESAMPLES, "level": LEVEL, "over": "scans", "seed": seed},
-        "version": neurogen.__version__,
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 import neurogen
 from neurogen.environment import choose_device
 from neurogen.errors import InputRefused, NeuroGenError, UsageError
+from neurogen.evaluation.provenance import provenance
 from neurogen.evaluation.tables import Table
 from neurogen.models import ModelStore
 from neurogen.progress import Progress, portion, silent
@@ -129,4 +130,4 @@ def _notes(rate: float, device: str) -> tuple[str, ...]:
 def _facts(device: str) -> dict[str, object]:
     from neurogen.environment import versions
 
-    return {"benchmark": "speed", "device": device, "versions": versions(), "version": neurogen.__version__}
+    return {"benchmark": "speed", "device": device, "versions": versions(), **provenance(())}

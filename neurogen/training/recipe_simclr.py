@@ -104,15 +104,22 @@ class SimclrTask:
         )
 
     def validate(self) -> dict[str, float]:
-        """Average precision of planted lesions under Gaussians of some healthy scans, at the target's resolution."""
+        """Average precision of planted lesions under Gaussians of some healthy scans, at each resolution that may be
+        exported; `score` is the best of them."""
         backbone, volumes = self.network.backbone, self.volumes
         scans = volumes.training[:: max(1, len(volumes.training) // self.settings.validation_scans)]
-        level = fit_level(backbone, scans, self.settings.gaussian)
-        level = rescaled(backbone, level, volumes.calibration[:2], shift=0)
         device = next(backbone.parameters()).device
-        detector = GaussianDetector(backbone, [level], volumes.expected, volumes.scale, device=device)
-        half = np.s_[::2]
-        return {"score": planted_precision(detector, volumes.planted[half], volumes.truth[half])}
+        half, found = np.s_[::2], {}
+        for name in self._resolutions():
+            level = fit_level(backbone, scans, self.settings.gaussian, fine=name == "fine")
+            level = rescaled(backbone, level, volumes.calibration[:2], shift=0)
+            detector = GaussianDetector(backbone, [level], volumes.expected, volumes.scale, device=device)
+            found[f"ap_{name}"] = planted_precision(detector, volumes.planted[half], volumes.truth[half])
+        return {"score": max(found.values()), **found}
+
+    def _resolutions(self) -> tuple[str, ...]:
+        wanted = self.settings.gaussian.resolutions
+        return (wanted,) if wanted in ("target", "fine") else ("target", "fine")
 
     def export(self, out: Path, network_state: dict[str, Tensor], record: dict) -> None:
         from neurogen.training.export_gaussian import export_gaussian
