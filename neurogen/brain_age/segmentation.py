@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
-from scipy.special import softmax
 
 from neurogen.affines import voxel_volume_ml
 from neurogen.brain_age.label_check import PLAUSIBLE_ML, PUBLISHED_SPACING_MM, needs_resampling
-from neurogen.brain_age.tissues import TISSUE_OF, TISSUES
+from neurogen.brain_age.region_choice import fair_regions
+from neurogen.brain_age.tissues import MIRRORED, TISSUE_OF, TISSUES
 from neurogen.errors import InputRefused, ModelUnavailable
 from neurogen.progress import Progress, portion, silent
 from neurogen.synth.newborns import coordinates, scaled
@@ -34,17 +34,16 @@ MARGIN_MM = 4.0
 LARGEST_SUPPORT = 0.85
 """Share of voxels above 0 from which a scan counts as not brain-extracted."""
 LARGEST_SCAN_MM = 1.05
-FEWEST_VOXELS = 8
-"""Of 0.8 mm, for a region that is kept although it is nowhere the likeliest."""
 _FLUID = (1, 2)  # tissues that lie outside the box that places the brain
 _FAINT = 0.02  # a tissue less probable than this wins nowhere
 
 
 @dataclass(frozen=True)
 class SegmentationSettings:
-    """overlap: of neighboring windows."""
+    """overlap: of neighboring windows. mirror: look at the scan in a mirror, too, and take the mean."""
 
     overlap: float = 0.25
+    mirror: bool = True
     device: str = "cpu"
 
 
@@ -122,39 +121,13 @@ def probabilities(
     image, box = _at_network_grid(volume, support)
     tissue, _ = _look(image.array, box, network, settings, portion(progress, 0.0, 0.2), whole=False)
     found = _box_of(~np.isin(tissue.argmax(0), (0, *_FLUID)))
-    tissue, logits = _look(image.array, box if found is None else found, network, settings,
-                           portion(progress, 0.2, 1.0), whole=True)  # fmt: skip
-    fine = _doubled(logits)
-    return TissueProbabilities(tissue, keep_all(best_of_each_tissue(fine), fine, tissue.argmax(0)), image.affine)
-
-
-def best_of_each_tissue(logits: np.ndarray) -> np.ndarray:
-    """(T, I, J, K) uint8: the likeliest region of each tissue. logits: (L, I, J, K) by label."""
-    found = np.zeros((len(TISSUES), *logits.shape[1:]), np.uint8)
-    for tissue in range(1, len(TISSUES)):
-        members = np.flatnonzero(TISSUE_OF == tissue)
-        found[tissue] = members[logits[members].argmax(0)]
-    return found
-
-
-def keep_all(best: np.ndarray, logits: np.ndarray, tissue: np.ndarray) -> np.ndarray:
-    """`best` with those regions that win nowhere given the voxels of their tissue where they are likeliest.
-
-    As many as their probabilities sum up to: a small region between large ones can be unlikely everywhere and still be
-    there. best: (T, I, J, K) uint8; logits: (L, I, J, K); tissue: (I, J, K).
-    """
-    best = best.copy()
-    for number in range(1, len(TISSUES)):
-        places = np.flatnonzero(tissue == number)
-        members = np.flatnonzero(TISSUE_OF == number)
-        lost = np.setdiff1d(members, best[number].ravel()[places])
-        if len(lost) and len(places):
-            share = softmax(logits.reshape(len(logits), -1)[members][:, places], axis=0)
-            for label in lost:
-                mine = share[members == label][0]
-                count = min(max(round(float(mine.sum())), FEWEST_VOXELS), len(places))
-                best[number].ravel()[places[np.argsort(-mine)[:count]]] = label
-    return best
+    box = box if found is None else found
+    half = 0.6 if settings.mirror else 1.0
+    tissue, logits = _look(image.array, box, network, settings, portion(progress, 0.2, half), whole=True)
+    if settings.mirror:
+        seen = _in_a_mirror(image.array, box, network, settings, portion(progress, half, 1.0))
+        tissue, logits = ((one + other) / 2 for one, other in zip((tissue, logits), seen, strict=True))
+    return TissueProbabilities(tissue, fair_regions(_doubled(logits), tissue.argmax(0)), image.affine)
 
 
 def labels_on(found: TissueProbabilities, shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
@@ -173,8 +146,10 @@ def labels_on(found: TissueProbabilities, shape: tuple[int, ...], affine: np.nda
 
 def _at_network_grid(volume: Volume, support: np.ndarray) -> tuple[Volume, np.ndarray]:
     """The scan around its support at 0.8 mm along RAS axes, averaged where its voxels are smaller, and the box (2, 3)
-    of the support in those voxels."""
+    of the support in those voxels. Sides are even and no smaller than a window, the scan in the middle."""
     shape, affine = _grid_of(volume, support, GRID_MM)
+    more = np.maximum(np.array(WINDOW) - shape, np.array(shape) % 2)
+    shape, affine[:3, 3] = tuple(shape + more), affine[:3, 3] - GRID_MM * (more // 2)
     sigma = 0.4 * np.sqrt(np.maximum((GRID_MM / np.array(volume.spacing_mm)) ** 2 - 1, 0))
     clean = np.where(support, volume.array, 0).astype(np.float32)
     smooth = ndimage.gaussian_filter(clean, sigma, truncate=3)
@@ -191,7 +166,7 @@ def _grid_of(volume: Volume, support: np.ndarray, spacing_mm: float) -> tuple[tu
     low, high = world.min(1) - MARGIN_MM, world.max(1) + MARGIN_MM
     affine = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     affine[:3, 3] = low
-    return tuple(int(n) for n in np.ceil((high - low) / spacing_mm).astype(int) + 1), affine
+    return tuple(int(n) for n in np.ceil((high - low) / spacing_mm - 1e-6).astype(int) + 1), affine
 
 
 def _look(
@@ -203,11 +178,10 @@ def _look(
     *,
     whole: bool,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Tissue probabilities (T, I, J, K) and, of the whole network, region logits (L, I/2, J/2, K/2); even sides."""
+    """Tissue probabilities (T, I, J, K) and, of the whole network, region logits (L, I/2, J/2, K/2)."""
     import torch
     from monai.inferers import sliding_window_inference
 
-    image = np.pad(image, [(0, n % 2) for n in image.shape])
     scan = torch.from_numpy(np.concatenate([image[None], coordinates(image.shape, *box)]))[None]
     total = _windows(image.shape, settings.overlap)
     done = 0
@@ -227,6 +201,16 @@ def _look(
     if not whole:
         return (seen[0] if isinstance(seen, tuple) else seen)[0].numpy(), None
     return seen[0][0].numpy(), seen[1][0].numpy()
+
+
+def _in_a_mirror(
+    image: np.ndarray, box: np.ndarray, network: "nn.Module", settings: SegmentationSettings, progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
+    """`_look` at the scan with left and right exchanged, and what it says exchanged back. image: along RAS axes."""
+    last = len(image) - 1
+    box = np.stack([[last - box[1, 0], *box[0, 1:]], [last - box[0, 0], *box[1, 1:]]])
+    tissue, logits = _look(np.ascontiguousarray(image[::-1]), box, network, settings, progress, whole=True)
+    return tissue[:, ::-1], logits[MIRRORED][:, ::-1]
 
 
 def _windows(shape: tuple[int, ...], overlap: float) -> int:

@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from neurogen.brain_age.label_maps import LABEL_SUFFIX, SCAN_SUFFIX, dice_of, find_maps, split_names
+from neurogen.brain_age.region_choice import best_of_each_tissue
 from neurogen.brain_age.regions import EXTRA_CRANIAL, LABELS, LAST_LABEL
-from neurogen.brain_age.segmentation import GRID_MM, MODEL_ID, TASK, best_of_each_tissue
+from neurogen.brain_age.segmentation import GRID_MM, MODEL_ID, TASK
 from neurogen.brain_age.tissues import MIRRORED, TISSUE_OF, TISSUES
 from neurogen.errors import InputRefused
 from neurogen.networks.factory import build
