@@ -58,6 +58,8 @@ def test_ours_beats_the_published_recipe_on_the_same_folds(splits_of_the_study):
         ages = out_of_fold(table, lambda a, b, r=recipe: fit(a.features, a.age_weeks, r).predict(b.features), repeats=2)
         error[recipe] = np.abs(ages - table.age_weeks).mean()
     assert error[SHIPPED] < 0.98 * error[PUBLISHED]
+    fold = grouped_folds(table.subject, np.random.default_rng(5))
+    assert 0.87 <= held_out_coverage(ages, table.age_weeks, fold) <= 0.93  # of the shipped recipe, the last one
 
 
 def test_the_shipped_model_is_fitted_on_these_scans(splits_of_the_study):

@@ -37,9 +37,15 @@ class Reader:
 
     def regions_of(self, image: "Volume", progress: Progress) -> "tuple[Segmented, Model]":
         """The regions of a brain-extracted scan. Raises ModelUnavailable, InputRefused."""
-        from neurogen.brain_age.segmentation import SegmentationSettings, load_segmenter, segment_regions
+        from neurogen.brain_age.segmentation import (
+            SegmentationSettings,
+            brain_support,
+            load_segmenter,
+            segment_regions,
+        )
         from neurogen.models import ModelStore
 
+        brain_support(image)  # what cannot be read is refused for that, whether there is a model or not
         model = ModelStore().get(self.segmenter)
         network = load_segmenter(model, self.device)
         return segment_regions(image, network, SegmentationSettings(device=self.device), progress), model
