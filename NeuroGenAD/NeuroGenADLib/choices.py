@@ -1,7 +1,7 @@
 """The anomaly models that the panel offers, by method, and their mean where there are several methods."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from neurogen.anomaly import DetectionSettings
@@ -12,6 +12,21 @@ from NeuroGenLib.models_logic import ages, modelsFor, modelStore
 
 TASK, CONTRAST, MEAN = "anomaly", "t1w", "mean"
 METHODS = {"reflect": "REFLECT", "mad-ad": "MAD-AD", "deco-diff": "DeCo-Diff", "gaussian": "SimCLR + Gaussian"}
+
+TOLD = {
+    "reflect": _(
+        "Carries a slice to a healthy one in one step. Good at lesions of 1 ml and more; often misses small ones."
+    ),
+    "mad-ad": _(
+        "Finds abnormal places and renews only these. Good at lesions of 1 ml and more; often misses small ones."
+    ),
+    "deco-diff": _(
+        "Predicts how each place deviates and takes it back. Good at acute stroke; often misses small lesions."
+    ),
+    "gaussian": _(
+        "Asks how unlike healthy features a place looks. Fast, few false marks; coarse, misses small lesions."
+    ),
+}
 
 STAGES = {"network": _("Computing the pseudo-healthy brain")}
 
@@ -62,12 +77,22 @@ def _choice(model: Model) -> ModelChoice:
     manifest = model.manifest
     text = _("For T1-weighted scans, {ages}. Weights under {licence}.")
     method = manifest["method"]
+    told = [TOLD[method]] if method in TOLD else []
+    told += _seconds(manifest)
     return ModelChoice(
         (model.id,),
         f"{model.id} {manifest['version']}",
         method,
         METHODS.get(method, method),
-        text.format(ages=ages(manifest), licence=manifest["licence"]),
+        " ".join([*told, text.format(ages=ages(manifest), licence=manifest["licence"])]),
+    )
+
+
+def _seconds(manifest: Mapping) -> list[str]:
+    """How long one processor core takes beside the preparation, where the model tells."""
+    known = [value for name, value in manifest.get("seconds", {}).items() if name.startswith("cpu")]
+    return (
+        [_("About {seconds:.0f} s on one processor core, after preparation.").format(seconds=known[0])] if known else []
     )
 
 

@@ -232,6 +232,22 @@ def test_several_methods_can_be_averaged_one_model_each(monkeypatch):
     assert not found[0].chosenBy(DetectionSettings(model="a", ensemble=("c",)))
 
 
+def test_every_method_tells_what_it_is_good_and_bad_at_and_how_long_it_takes(monkeypatch):
+    from types import SimpleNamespace
+
+    from NeuroGenADLib import choices
+
+    models = [model(f"a-{method}", method) for method in choices.METHODS]
+    models[0].manifest["seconds"] = {"cpu, 1 thread (processor time)": 18.6}
+    store = SimpleNamespace(get=lambda name: next(each for each in models if each.id == name))
+    monkeypatch.setattr(choices, "modelStore", lambda: store)
+    monkeypatch.setattr(choices, "modelsFor", lambda task, store: models)
+    *single, _mean = choices.anomalyModels()
+    assert len({choice.description for choice in single}) == len(choices.METHODS) == len(choices.TOLD)
+    assert all("misses" in choice.description for choice in single)
+    assert "About 19 s" in single[0].description and "About" not in single[1].description
+
+
 # Nodes
 
 
