@@ -17,7 +17,7 @@ from neurogen.anomaly.detector import Detector, ScoreSettings, to_slabs
 from neurogen.errors import Cancelled, InputRefused, UsageError
 from neurogen.networks.velocity_unet import build
 from neurogen.preprocess.grid import GRID_SHAPE, from_slices, to_slices
-from neurogen.training.choose_standard import choose_standard
+from neurogen.training.choose_standard import choose_slice_standard
 from neurogen.volumes import Volume
 
 LESION_RAS = np.array([24.0, -20.0, 18.0])
@@ -224,8 +224,8 @@ def test_the_standard_that_finds_planted_lesions_is_chosen():
     truth[:, 8:14, 8:14] = True
     only_flow = CellMaps(noise[1][0] + 4 * truth, noise[1][1], brain)
     only_image = CellMaps(noise[1][0], noise[1][1] + 4 * truth, brain)
-    assert choose_standard(healthy, only_flow, truth)[0].place_weight < 0.5
-    chosen, tried = choose_standard(healthy, only_image, truth)
+    assert choose_slice_standard(healthy, only_flow, truth)[0].place_weight < 0.5
+    chosen, tried = choose_slice_standard(healthy, only_image, truth)
     assert chosen.place_weight > 0.5 and tried["place weight 1, sides 0"] > tried["place weight 0, sides 0"]
 
 

@@ -25,23 +25,31 @@ class OperatingPoint:
 def volume_threshold(scores: Sequence[np.ndarray], voxel_ml: float, *, step: float = 0.05) -> float:
     """The lowest threshold at which 19 of 20 healthy scans show <= 3 ml of components of >= 0.1 ml.
 
-    scores : signed score maps of healthy scans, 0 outside the brain. With fewer than 20 scans all must stay below.
+    scores : signed score maps of healthy scans, 0 outside the brain. With 20 scans or fewer all must stay below.
     """
-    return float(
-        np.quantile([_scan_threshold(score, voxel_ml, step) for score in scores], TOLERATED_SHARE, method="higher")
-    )
+    last = len(scores) - 1
+    if np.ceil(TOLERATED_SHARE * last) == last:  # the worst scan decides: most others need one look
+        worst = 0
+        for score in scores:
+            worst = _scan_threshold(score, voxel_ml, step, worst)
+        return worst * step
+    thresholds = [_scan_threshold(score, voxel_ml, step) * step for score in scores]
+    return float(np.quantile(thresholds, TOLERATED_SHARE, method="higher"))
 
 
-def _scan_threshold(score: np.ndarray, voxel_ml: float, step: float) -> float:
-    """The lowest multiple of `step` at which this scan stays below 3 ml; bisection, since volume falls with it."""
-    low, high = 0, int(np.ceil(np.abs(score).max() / step)) + 1
+def _scan_threshold(score: np.ndarray, voxel_ml: float, step: float, at_least: int = 0) -> int:
+    """The lowest number of steps, from `at_least` on, at which this scan stays below 3 ml; bisection, since volume
+    falls with the threshold."""
+    if at_least and component_volume_ml(score, at_least * step, voxel_ml, MINIMUM_ML) <= TOLERATED_ML:
+        return at_least
+    low, high = at_least, max(at_least, int(np.ceil(np.abs(score).max() / step)) + 1)
     while low < high:
         middle = (low + high) // 2
         if component_volume_ml(score, middle * step, voxel_ml, MINIMUM_ML) <= TOLERATED_ML:
             high = middle
         else:
             low = middle + 1
-    return high * step
+    return high
 
 
 def slice_threshold(scores: np.ndarray, brain: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard
 from neurogen.anomaly.codec import AutoencoderCodec, Codec, PixelCodec
 from neurogen.anomaly.contrast_scale import ContrastScale
 from neurogen.anomaly.correction import Conditions, Corrected, Correction, ReflectCorrection, correction_of
+from neurogen.anomaly.leveling import Leveling, refined
 from neurogen.anomaly.shared_tensors import context_tensors, unpacked
 from neurogen.models import Model, ModelStore
 from neurogen.networks.autoencoder import LatentCodec
@@ -60,9 +61,11 @@ class Detector:
         healthy: dict[str, HealthyStandard],
         *,
         correction: Correction = ReflectCorrection(),
+        levelings: dict[str, Leveling] | None = None,
         device: str | torch.device = "cpu",
     ):
         self.velocity, self.codec, self.contrasts, self.healthy = velocity, codec, contrasts, healthy
+        self.levelings = levelings or {}
         self.correction = correction
         self.device = torch.device(device)
         self.contexts = {name: context.to(self.device) for name, context in contexts.items()}
@@ -169,9 +172,11 @@ class Detector:
         settings: ScoreSettings,
         progress: Progress = silent,
     ) -> tuple[CellMaps, np.ndarray]:
-        """Of a prepared volume: smoothed cell maps (80, 96, 80), and the flow's change of the image (80, 192, 160) in
-        standardized units (pseudo-healthy minus input)."""
+        """Of a prepared volume: smoothed cell maps (80, 96, 80), and what the flow changes of the image (80, 192, 160),
+        pseudo-healthy minus input on the scale of the input."""
         slabs, inside = to_slabs(image, brain)
+        field = self._field(slabs, inside, contrast)
+        slabs = np.clip(slabs / field, 0, 1)
         standardized = self.contrasts[contrast].standardize(slabs, inside)
         change = np.zeros_like(standardized)
         flow = np.zeros((len(slabs), *[n // SLAB for n in slabs.shape[1:]]), np.float32)
@@ -180,7 +185,16 @@ class Detector:
         change[filled] = correction.restored - standardized[filled]
         flow[filled] = self.deviation(standardized[filled], correction)
         maps = CellMaps(flow, _pooled(standardized), _pooled(inside.astype(np.float32)) >= 0.5)
+        change *= self.contrasts[contrast].deviation * field
         return maps.smoothed((self._sigma(contrast, settings),) * 3), change
+
+    def _field(self, slabs: np.ndarray, inside: np.ndarray, contrast: str) -> np.ndarray:
+        """What is left of the receive field in slabs (K, H, W); 1 where the model does not level."""
+        if contrast not in self.levelings:
+            return np.ones((1, 1, 1), np.float32)
+        share = _pooled(inside.astype(np.float32))
+        cells = _pooled(slabs * inside) / np.maximum(share, 1e-3)
+        return refined(self.levelings[contrast].field(cells, share >= 0.5), slabs.shape)
 
     def _sigma(self, contrast: str, settings: ScoreSettings) -> float:
         if settings.sigma_cells is not None:
@@ -223,9 +237,20 @@ def load_detector(model: Model, *, device: str = "cpu", store: ModelStore | None
         name: _standard(unpacked(tensors, contexts[name]), name, model.manifest["healthy_standard"][name])
         for name in contrasts
     }
-    codec = _codec(model, device, store)
+    levelings = {
+        name: Leveling.from_context(contexts[name], contrasts[name], chosen["leveling_cells"])
+        for name, chosen in model.manifest["healthy_standard"].items()
+        if chosen.get("leveling_cells")
+    }
     return Detector(
-        load_network(model, device), codec, contrasts, contexts, healthy, correction=correction, device=device
+        load_network(model, device),
+        _codec(model, device, store),
+        contrasts,
+        contexts,
+        healthy,
+        correction=correction,
+        levelings=levelings,
+        device=device,
     )
 
 

@@ -61,7 +61,7 @@ def score_volume(
     detector = _cached_detector(model, device)
     maps, change = detector.volume_maps(image, brain, contrast, settings, progress)
     score = detector.healthy[contrast].score(maps)
-    change = zoom(change * detector.contrasts[contrast].deviation, (2, 1, 1), order=1, grid_mode=True, mode="nearest")
+    change = zoom(change, (2, 1, 1), order=1, grid_mode=True, mode="nearest")
     pseudo_healthy = np.clip(image + from_slices(change), 0, 1) * brain
     return from_slices(enlarge(score)) * brain, pseudo_healthy.astype(np.float32)
 

@@ -110,7 +110,14 @@ class MaskedTask(SliceTask):
         """The network as it is now, behind the detector's interface (without healthy statistics)."""
         device = next(self.network.parameters()).device
         return Detector(
-            self.network, self.codec, self.scales, self.contexts, {}, correction=self.correction, device=device
+            self.network,
+            self.codec,
+            self.scales,
+            self.contexts,
+            {},
+            correction=self.correction,
+            levelings=self.levelings(),
+            device=device,
         )
 
     def export(self, out: Path, network_state: dict[str, Tensor], record: dict) -> None:

@@ -88,11 +88,11 @@ def _slabs(cache: SliceCache, contrast: str, chosen: np.ndarray) -> np.ndarray:
 
 
 def plant_in_volumes(
-    scans: Sequence[tuple[np.ndarray, np.ndarray]],
+    scans: Sequence[tuple[np.ndarray, np.ndarray]], *, seed: int = SEED
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
     """One lesion of every kind in each prepared scan (image, brain), none touching another; with the lesions' cells
     (N, 80, 96, 80)."""
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(seed)
     planted, truth = [], []
     for image, brain in scans:
         taken, lesions = np.zeros(brain.shape, bool), np.zeros(brain.shape, bool)

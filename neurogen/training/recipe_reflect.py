@@ -108,7 +108,9 @@ class ReflectTask(SliceTask):
     def detector(self) -> Detector:
         """The network as it is now, behind the detector's interface (without healthy statistics)."""
         device = next(self.network.parameters()).device
-        return Detector(self.network, self.codec, self.scales, self.contexts, {}, device=device)
+        return Detector(
+            self.network, self.codec, self.scales, self.contexts, {}, levelings=self.levelings(), device=device
+        )
 
     def export(self, out: Path, network_state: dict[str, Tensor], record: dict) -> None:
         from neurogen.training.export_reflect import export_reflect

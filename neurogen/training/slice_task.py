@@ -15,6 +15,7 @@ from torch import Tensor
 from neurogen.anomaly.codec import Codec, PixelCodec
 from neurogen.anomaly.contrast_scale import FLAIR, T1W, ContrastScale
 from neurogen.anomaly.detector import Detector, ScoreSettings, autoencoder_codec
+from neurogen.anomaly.leveling import Leveling
 from neurogen.errors import InputRefused, UsageError
 from neurogen.models import ModelStore
 from neurogen.training.augment import AugmentSettings, augment
@@ -37,6 +38,7 @@ class SliceSettings:
     shares: dict[str, float] = field(default_factory=lambda: {"t1w": 0.6, "flair": 0.4})  # of a batch
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
     validation_slices: int = 40  # per contrast
+    leveling_cells: float | None = 8.0  # how smooth a field is leveled in volumes (leveling.py), in pixels; None: not
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
             steps=6000,
@@ -102,6 +104,12 @@ class SliceTask:
             "fold": 2 if self.settings.autoencoder is None else 1,
             "context": 2 * self.codec.channels,
         }
+
+    def levelings(self) -> dict[str, Leveling]:
+        """What levels the volumes of each contrast. Latents say nothing of a receive field."""
+        sigma = self.settings.leveling_cells if self.in_pixels else None
+        volumes = [name for name, scale in self.scales.items() if sigma and not scale.benchmark_only]
+        return {name: Leveling.from_context(self.contexts[name], self.scales[name], sigma) for name in volumes}
 
     def detector(self) -> Detector:
         """The network as it is now, behind the detector's interface (without healthy statistics)."""
