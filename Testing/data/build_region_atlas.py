@@ -17,12 +17,13 @@ from scipy import ndimage
 from neurogen.preprocess.grid import GRID_AFFINE, GRID_SHAPE
 from neurogen.preprocess.registration import register_to_template
 from neurogen.preprocess.template import template_t1
-from neurogen.synth.heads import FIRST_OUTER_LABEL, SULCAL_CSF, brain_of
+from neurogen.synth.heads import FIRST_OUTER_LABEL, close_and_fill
 from neurogen.volumes import Volume, load_volume, reorient_to_ras, resample_to, save_volume
 
 STEP_MM = 2.0
 SHAPE = tuple(int(n // STEP_MM) for n in GRID_SHAPE)
 AFFINE = GRID_AFFINE @ np.array([[2, 0, 0, 0.5], [0, 2, 0, 0.5], [0, 0, 2, 0.5], [0, 0, 0, 1.0]])
+SULCAL_CSF = 24  # FreeSurfer: CSF outside the ventricles
 
 # Voting classes: name -> FreeSurfer numbers. The cortex is cut into LOBES afterwards.
 PAIRED = {
@@ -74,7 +75,8 @@ def cropped(head: Volume) -> Volume:
 def votes_of(path: Path) -> np.ndarray:
     """(C, I, J, K) float32: how much of each voxel of the 2 mm grid is of each class, for one head."""
     head = cropped(reorient_to_ras(load_volume(path, as_labels=True)))
-    brain = brain_of(head.array, head.spacing_mm)
+    tissue = (head.array > 0) & (head.array != SULCAL_CSF) & (head.array < FIRST_OUTER_LABEL)
+    brain = close_and_fill(tissue, head.spacing_mm)
     pose = register_to_template(Volume(painted(head.array), head.affine), brain).scan_from_template
     members = [np.isin(head.array, numbers).astype(np.float32) for numbers in classes().values()]
     smooth = (ndimage.gaussian_filter(member, 0.7) for member in members)

@@ -2,7 +2,8 @@
 
 The scan is read on a 2 mm grid along the patient's axes, a field of 192 x 224 x 192 mm is laid around the upper part
 of the head, and the network's probabilities are interpolated back, smoothly, to the scan's own voxels.
-"Brain" is what the network was taught: all tissue and ventricles without sulcal fluid, closed by 3 mm, holes filled.
+"Brain" is what the network was taught: tissue, ventricles and the fluid in and over the sulci, closed by 3 mm, holes
+filled.
 A scan whose background is one constant value and whose remainder agrees with the brain found is taken as stripped, and
 its own support is the mask.
 """
@@ -93,13 +94,14 @@ def _field_slices(shape: tuple[int, ...], center: np.ndarray) -> tuple[tuple[sli
 
 
 def _probability(image: np.ndarray, center: np.ndarray, network: "nn.Module") -> np.ndarray:
-    """Brain probability of every voxel of a 2 mm image; 0 outside the field."""
+    """Brain probability of every voxel of a 2 mm image, the mean over both hands; 0 outside the field."""
     import torch
 
     parameter = next(network.parameters())
     field = torch.from_numpy(cut_field(image, center))[None, None].to(parameter)
     with torch.no_grad():
-        inside = torch.sigmoid(network(field))[0, 0].float().cpu().numpy()
+        logits = 0.5 * (network(field) + network(field.flip(2)).flip(2))
+        inside = torch.sigmoid(logits)[0, 0].float().cpu().numpy()
     probability = np.zeros(image.shape, np.float32)
     target, source = _field_slices(image.shape, center)
     probability[source] = inside[target]

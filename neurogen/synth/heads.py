@@ -15,7 +15,6 @@ from torch.nn import functional
 from neurogen.synth.acquisition import AcquisitionSettings, acquire, cut_field_of_view, gamma_curve
 from neurogen.synth.deform import DeformSettings, random_map, warp
 
-SULCAL_CSF = 24  # FreeSurfer: CSF outside the ventricles
 FIRST_OUTER_LABEL = 500  # skull, skin, eyes, muscle and so on
 CLOSING_MM = 3.0
 HEAD_MM = 220.0  # from the top of a head down to the chin or so
@@ -59,9 +58,12 @@ class SynthHead:
 
 
 def brain_of(labels: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
-    """Brain of a FreeSurfer-like label map: every brain label without sulcal CSF, closed by 3 mm, holes filled."""
-    tissue = (labels > 0) & (labels != SULCAL_CSF) & (labels < FIRST_OUTER_LABEL)
-    return close_and_fill(tissue, spacing_mm)
+    """Brain of a FreeSurfer-like label map: every brain label and the fluid around it, closed by 3 mm, holes filled.
+
+    The fluid in and over the sulci belongs to it, as in the automatic labels of real heads: with it the border is the
+    smooth inner face of the skull, which every contrast shows; without it the border would follow each sulcus.
+    """
+    return close_and_fill((labels > 0) & (labels < FIRST_OUTER_LABEL), spacing_mm)
 
 
 def close_and_fill(

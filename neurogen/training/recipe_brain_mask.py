@@ -52,10 +52,10 @@ class BrainMaskSettings:
             steps=5000, batch_size=1, learning_rate=1.2e-3, warmup_steps=50, ema_decay=0.995, patience_gain=0.0
         )
     )
-    features: tuple[int, ...] = (16, 32, 48, 64, 96, 16)
-    details: int = 8  # local filters at full resolution
-    real_share: float = 0.35  # of the heads in a batch
-    curve_share: float = 0.5  # of the real heads get another contrast
+    features: tuple[int, ...] = (32, 32, 48, 64, 96, 32)
+    details: int = 16  # local filters at full resolution
+    real_share: float = 0.25  # of the heads in a batch
+    curve_share: float = 0.3  # of the real heads get another contrast
     kept_apart_heads: int = 10
     kept_apart_maps: int = 2
     heads: HeadSettings = field(default_factory=HeadSettings)
@@ -208,7 +208,7 @@ def manifest(data: HeadData, settings: BrainMaskSettings, network: dict, record:
         "seconds": {},
         "licence": "the terms of the training data",
         "field_shape": list(FIELD_SHAPE),
-        "definition": "all brain labels without sulcal fluid, closed by 3 mm, holes filled",
+        "definition": "the brain with the fluid in and over its sulci, closed by 3 mm, holes filled",
     }
 
 
