@@ -65,6 +65,7 @@ def test_a_child_returns_its_value_and_its_memory():
     done = speed.in_child("json:dumps", {"obj": [1, 2]})
     assert done["value"] == "[1, 2]"
     assert 0 < done["peak_gib"] < 4
+    assert 0 <= done["cpu_seconds"] < 60
 
 
 def test_the_matrix_rate_is_measured_in_a_child():

@@ -14,6 +14,7 @@ BENCHMARKS = {
     "age": ("neurogen.evaluation.age", "TABLE.csv", "brain age of newborns on a feature table"),
     "harmonize": ("neurogen.evaluation.harmonize", "DIR", "segmentation on other scanners, before and after"),
     "regions": ("neurogen.evaluation.regions", "DIR", "regions found in newborns' T2w scans, against label maps"),
+    "choices": ("neurogen.evaluation.choices", "MODEL", "what was tried when a model was made, from its manifest"),
     "speed": ("neurogen.evaluation.speed", "SCAN", "seconds and memory of `neurogen detect`"),
 }
 

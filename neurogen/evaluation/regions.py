@@ -2,7 +2,8 @@
 
 Protocol: the scans NAME_T2w.nii.gz whose maps NAME_regions.nii.gz the model kept apart (its manifest names them; all,
 where none of them is there) are segmented on their own grid. Dice by tissue and by region against the map. The age is
-read from the given map and from the found one; their difference is the shift.
+read from the given map and from the found one; their difference is the shift. What each feature adds to an age sums up
+to it, so the shift divides exactly into what relational volumes and what surface-to-volume ratios do.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from neurogen.brain_age.age_model import DEFAULT_MODEL, AgeModel, load_age_model
 from neurogen.brain_age.estimate import estimate_age
 from neurogen.brain_age.label_maps import LABEL_SUFFIX, SCAN_SUFFIX, dice_of, find_maps
-from neurogen.brain_age.regions import LABELS, region_of
+from neurogen.brain_age.regions import FEATURE_NAMES, LABELS, name_of_feature, region_of
 from neurogen.brain_age.segmentation import MODEL_ID, SegmentationSettings, load_segmenter, segment_regions
 from neurogen.brain_age.tissues import TISSUE_OF, TISSUES
 from neurogen.errors import InputRefused, UsageError
@@ -24,18 +25,20 @@ from neurogen.progress import Progress, portion, silent
 from neurogen.volumes import load_volume
 
 COLUMNS = ("dice_regions", "lowest_region", "dice_tissues", *TISSUES[1:], "regions_missing", "age_given", "age_found",
-           "age_shift")  # fmt: skip
+           "age_shift", "shift_rv", "shift_svr")  # fmt: skip
+LARGEST_SHIFTS = 12  # features that are told
 
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """One scan. dice_region (86,), dice_tissue (9,); ages in weeks, NaN where a region is missing."""
+    """One scan. dice_region (86,), dice_tissue (9,), shift (172,) weeks by feature; NaN where a region is missing."""
 
     dice_region: np.ndarray
     dice_tissue: np.ndarray
     missing: int
     age_given: float
     age_found: float
+    shift: np.ndarray
 
     def row(self) -> dict[str, float]:
         """By COLUMNS."""
@@ -49,6 +52,8 @@ class Agreement:
             "age_given": self.age_given,
             "age_found": self.age_found,
             "age_shift": self.age_found - self.age_given,
+            "shift_rv": float(self.shift[: len(LABELS)].sum()),
+            "shift_svr": float(self.shift[len(LABELS) :].sum()),
         }
 
 
@@ -73,7 +78,7 @@ def run(
 
 
 def measure(data: Path, model, ages: AgeModel, *, device: str = "cpu", progress: Progress = silent) -> Table:
-    """The table of one model; `facts` holds the mean Dice of every region by name."""
+    """The table of one model; `facts` holds the mean Dice of every region and the features that shift the age most."""
     network = load_segmenter(model, device)
     maps = _measured_maps(data, model.manifest["training"].get("kept_apart", ()))
     found = {}
@@ -92,12 +97,16 @@ def agreement(
     found = segment_regions(scan, network, settings, progress)
     labels = found.labels.array
     present = np.bincount(found.measured.array.ravel(), minlength=LABELS[-1] + 1)[LABELS] > 0
+    from_given = estimate_age(given, ages)
+    from_found = estimate_age(found.measured, ages) if present.all() else None
+    nothing = np.full(len(FEATURE_NAMES), np.nan)
     return Agreement(
         dice_of(labels, given.array, LABELS),
         dice_of(TISSUE_OF[labels], TISSUE_OF[given.array], range(1, len(TISSUES))),
         int((~present).sum()),
-        estimate_age(given, ages).predicted,
-        estimate_age(found.measured, ages).predicted if present.all() else float("nan"),
+        from_given.predicted,
+        float("nan") if from_found is None else from_found.predicted,
+        nothing if from_found is None else from_found.contribution - from_given.contribution,
     )
 
 
@@ -119,10 +128,16 @@ def _table(found: dict[str, Agreement], model: str) -> Table:
     mean = {column: float(np.nanmean([row[column] for row in rows.values()])) for column in COLUMNS}
     mean["age_shift"] = float(np.nanmean([abs(row["age_shift"]) for row in rows.values()]))
     regions = np.nanmean([one.dice_region for one in found.values()], axis=0)
-    notes = ("Dice against the given map; ages in weeks; age_shift of the mean row: mean of the absolute shifts.",)
+    shift = np.nanmean([one.shift for one in found.values()], axis=0)
+    leading = np.argsort(-np.abs(shift))[:LARGEST_SHIFTS]
+    notes = (
+        "Dice against the given map; ages in weeks; age_shift = shift_rv + shift_svr: what the relational volumes and "
+        "the surface-to-volume ratios do to it. age_shift of the mean row: mean of the absolute shifts.",
+    )
     facts = {
         "protocol": "regions",
         "model": model,
         "dice_by_region": {region_of(int(label)).name: float(x) for label, x in zip(LABELS, regions, strict=True)},
+        "weeks_by_feature": {name_of_feature(FEATURE_NAMES[k]): float(shift[k]) for k in leading},
     }
     return Table(rows | {"mean": mean}, COLUMNS, notes=notes, facts=facts)

@@ -91,12 +91,15 @@ def _peak_gib() -> float:
 
 def main(target: str, arguments: str) -> int:
     module, function = target.split(":")
+    job = importlib.import_module(module)
+    start = time.process_time()
     try:
-        value = getattr(importlib.import_module(module), function)(**json.loads(arguments))
+        value = getattr(job, function)(**json.loads(arguments))
     except NeuroGenError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    print(json.dumps({"value": value, "peak_gib": _peak_gib()}))
+    cpu_seconds = time.process_time() - start
+    print(json.dumps({"value": value, "cpu_seconds": cpu_seconds, "peak_gib": _peak_gib()}))
     return 0
 
 

@@ -4,7 +4,7 @@ Patches of healthy slices are noised, each slice at one of T = 10 levels (eq. 3.
 and the mask (eq. 3.5).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -55,7 +55,9 @@ class MadAdTask(MaskedTask):
 
     @property
     def correction(self) -> MadAdCorrection:
-        return self.settings.correction
+        """In latents the noise is white, in training as in use."""
+        chosen = self.settings.correction
+        return chosen if self.in_pixels else replace(chosen, grain_mm=None)
 
     def take_over(self, network: torch.nn.Module, trained: VelocityUNet) -> None:
         network.start_from(trained)
