@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 import torch
 from builders import blobs
-from scipy.special import softmax
 from torch import nn
 from torch.nn import functional
 
 from neurogen import cli
 from neurogen.brain_age.label_maps import dice_of, find_maps, split_names
-from neurogen.brain_age.region_choice import best_of_each_tissue, fair_regions, keep_all, volume_bias
 from neurogen.brain_age.regions import LABELS, region_of
 from neurogen.brain_age.segmentation import (
     MODEL_ID,
@@ -21,7 +19,6 @@ from neurogen.brain_age.segmentation import (
     TissueProbabilities,
     labels_on,
     load_segmenter,
-    probabilities,
     segment_regions,
 )
 from neurogen.brain_age.tissues import MIRRORED, TISSUE_OF, TISSUES
@@ -29,7 +26,6 @@ from neurogen.errors import InputRefused, ModelUnavailable
 from neurogen.models import ModelStore, write_model
 from neurogen.networks.factory import build
 from neurogen.networks.region_unet import PRIOR_REACH, PRIOR_SHAPE
-from neurogen.progress import silent
 from neurogen.synth.newborns import (
     NewbornSettings,
     coordinates,
@@ -123,54 +119,6 @@ def test_an_oblique_grid_gets_the_labels_that_lie_there(labels):
     for label in (17, 80):
         places = [np.argwhere(one == label).mean(0) for one in (found, expected)]
         assert np.abs(OBLIQUE[:3, :3] @ (places[0] - places[1])).max() < 0.5
-
-
-def test_a_region_that_wins_nowhere_is_kept():
-    logits = np.full((88, 4, 4, 4), -9.0, np.float32)
-    logits[80], logits[79] = 1.0, 0.0
-    logits[79, :2, :2, :2] = 0.9
-    best = best_of_each_tissue(logits)
-    assert set(np.unique(best[TISSUE_OF[80]])) == {80}
-    kept = keep_all(best, logits, np.full((4, 4, 4), TISSUE_OF[80]))[TISSUE_OF[80]]
-    assert (kept[:2, :2, :2] == 79).all() and (kept == 80).any()
-    assert {79, 80} < set(np.unique(kept))
-
-
-def test_regions_get_the_volumes_of_their_probabilities():
-    """Three regions of one tissue; the third is less likely than its neighbors nearly everywhere."""
-    rng = np.random.default_rng(0)
-    logits = (np.log([0.4, 0.4, 0.2])[:, None] + rng.normal(0, 0.5, (3, 30_000))).astype(np.float32)
-    wanted = softmax(logits, axis=0).mean(axis=1)
-    assert (logits.argmax(0) == 2).mean() < 0.6 * wanted[2]
-    won = np.bincount((logits + volume_bias(logits)[:, None]).argmax(0), minlength=3) / logits.shape[1]
-    np.testing.assert_allclose(won, wanted, atol=0.03)
-    sure = np.full((2, 100), -9.0, np.float32)
-    sure[0, :70], sure[1, 70:] = 9.0, 9.0
-    assert np.array_equal((sure + volume_bias(sure)[:, None]).argmax(0), sure.argmax(0))
-
-
-def test_fair_regions_stay_in_their_tissue():
-    rng = np.random.default_rng(1)
-    logits = rng.normal(size=(88, 8, 8, 8)).astype(np.float32)
-    found = fair_regions(logits, rng.integers(0, len(TISSUES), (8, 8, 8)))
-    for number in range(1, len(TISSUES)):
-        assert set(np.unique(TISSUE_OF[found[number]])) == {number}
-
-
-def test_a_mirrored_scan_gives_mirrored_regions():
-    """Whatever the weights: what is seen in the mirror counts as much as what is seen directly."""
-    torch.manual_seed(0)
-    network = build({"factory": "region_unet", "arguments": {"filters": [4, 8, 8], "details": 2}})
-    for weight in network.parameters():
-        torch.nn.init.normal_(weight, std=0.3)
-    image = np.zeros((40, 36, 32), np.float32)
-    image[6:-6, 6:-6, 6:-6] = np.random.default_rng(2).random((28, 24, 20)).astype(np.float32) + 0.1
-    one, other = (
-        probabilities(Volume(array, np.diag([0.8, 0.8, 0.8, 1.0])), array > 0, network, SegmentationSettings(), silent)
-        for array in (image, image[::-1].copy())
-    )
-    np.testing.assert_allclose(other.tissue[:, ::-1], one.tissue, atol=1e-5)
-    assert one.tissue.std() > 0.01 and (MIRRORED[other.region[:, ::-1]] == one.region).mean() > 0.98
 
 
 def test_what_is_no_extracted_brain_is_refused(labels, oracle):
