@@ -75,6 +75,13 @@ def fitSlices() -> None:
         manager.resetSliceViews()
 
 
+def centerThreeD() -> None:
+    """Let the cameras of the 3D views turn to what is shown."""
+    manager = layoutManager()
+    if manager is not None:
+        manager.resetThreeDViews()
+
+
 def _sideBySideDescription() -> str:
     labels = (_("Input"), _("Pseudo-healthy"), _("Deviation"))
     views = [

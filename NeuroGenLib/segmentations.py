@@ -43,13 +43,14 @@ def importSegmentation(
 
 
 def newSegmentation(name: str, referenceNode):
-    """An empty segmentation on the grid and under the transform of a volume, shown as outline and light fill."""
+    """An empty segmentation on the grid and under the transform of a volume: outline and light fill, no surface."""
     segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     segmentation.CreateDefaultDisplayNodes()
     if referenceNode is not None:
         segmentation.SetReferenceImageGeometryParameterFromVolumeNode(referenceNode)
         segmentation.SetAndObserveTransformNodeID(referenceNode.GetTransformNodeID())
     segmentation.GetDisplayNode().SetOpacity2DFill(0.2)
+    segmentation.GetDisplayNode().SetVisibility3D(False)
     return segmentation
 
 

@@ -60,6 +60,7 @@ def points_of_segments(path):
         position = np.array(group.PlanePositionSequence[0].ImagePositionPatient, float)
         row, column = np.nonzero(frame)
         lps = position + np.outer(column * spacing[1], cosines[:3]) + np.outer(row * spacing[0], cosines[3:])
-        name = names[group.SegmentIdentificationSequence[0].ReferencedSegmentNumber]
+        of = group if "SegmentIdentificationSequence" in group else shared  # a single segment is told once for all
+        name = names[of.SegmentIdentificationSequence[0].ReferencedSegmentNumber]
         points.setdefault(name, []).append(lps * [-1, -1, 1])
     return {name: np.vstack(parts) for name, parts in points.items()}

@@ -8,14 +8,15 @@ from NeuroGenLib.i18n import tr as _
 
 COLUMNS = {
     "name": (_("Region"), None),
-    "volume_ml": (_("ml"), 2),
-    "rv_z": (_("RV z"), 2),
-    "rv_centile": (_("RV centile"), 0),
     "svr_z": (_("SVR z"), 2),
+    "rv_z": (_("RV z"), 2),
+    "volume_ml": (_("ml"), 2),
     "svr_centile": (_("SVR centile"), 0),
+    "rv_centile": (_("RV centile"), 0),
     "importance": (_("Importance"), 2),
     "label": (_("Label"), 0),
 }
+ROW_PIXELS = 22
 NAME_PIXELS = 150  # longer names are cut, so that the numbers beside them are seen
 LABEL_COLUMN = list(COLUMNS).index("label")
 
@@ -29,6 +30,8 @@ class RegionTable:
         self._onRegion = onRegion
         widget.setColumnCount(len(COLUMNS))
         widget.setHorizontalHeaderLabels([title for title, _decimals in COLUMNS.values()])
+        widget.verticalHeader().setVisible(False)
+        widget.verticalHeader().setDefaultSectionSize(ROW_PIXELS)
         widget.connect("cellClicked(int,int)", self._onCell)
 
     def fill(self, rows: Sequence[Mapping]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import slicer
 
+from NeuroGenADLib.brain_surface import brainModel
 from NeuroGenADLib.record import DetectionRecord
 from NeuroGenADLib.recut import CutSettings, Recutter
 from NeuroGenADLib.regions import regionLookup
@@ -30,8 +31,8 @@ SAMPLED = 7  # every so many voxels are enough for it
 class Result(SceneResult):
     """A detection, seen from its anomaly map.
 
-    Roles: input, pseudoHealthy, difference, lesions, table, record, report; of several methods also uncertainty, how
-    far they disagree.
+    Roles: input, pseudoHealthy, difference, lesions, brain (its outline in 3D), table, record, report; of several
+    methods also uncertainty, how far they disagree.
     """
 
     ANCHOR_CLASS, ANCHOR_ROLE = "vtkMRMLScalarVolumeNode", MAP
@@ -106,6 +107,9 @@ def _importInto(item: int, folder: Path, inputVolume, exportedAffine: np.ndarray
     healthy = result.keep("pseudoHealthy", volume(_("{name} pseudo-healthy"), "pseudo_healthy.nii.gz"))
     result.keep("difference", _difference(inputVolume, healthy, _("{name} difference").format(name=name)))
     result.keep("lesions", newSegmentation(_("{name} marked regions").format(name=name), anchor))
+    brain = brainModel(anchor, _("{name} outline of the brain").format(name=name))
+    if brain is not None:
+        result.keep("brain", brain)
     table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTableNode", _("{name} table of regions").format(name=name))
     result.keep("table", table)
     if (folder / "uncertainty.nii.gz").is_file():

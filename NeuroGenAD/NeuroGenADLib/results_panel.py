@@ -14,7 +14,7 @@ from NeuroGenLib.results_panel import ChosenResultPanel, showCells
 
 RECUT_AFTER_MS = 40  # the slider waits so long for its next move before the lesions are cut
 LOWEST, HIGHEST = 0.5, 3.0  # the slider's ends, in thresholds of the run
-COLUMNS = (_("No."), _("Place"), _("ml"), _("Signal"), _("Peak (SD)"))
+COLUMNS = (_("No."), _("Place"), _("ml"), _("Signal"), _("Peak"))
 PLACE = 1  # the column that takes the room that is left
 ROW_PIXELS = 22
 KINDS = {"bright": _("brighter"), "dark": _("darker")}
@@ -114,6 +114,8 @@ class ResultsPanel(ChosenResultPanel):
     def _setUpTable(table) -> None:
         table.setColumnCount(len(COLUMNS))
         table.setHorizontalHeaderLabels(list(COLUMNS))
+        peak = _("The largest deviation in the region, in standard deviations of healthy brains")
+        table.horizontalHeaderItem(COLUMNS.index(_("Peak"))).setToolTip(peak)
         header = table.horizontalHeader()
         for column in range(len(COLUMNS)):
             fit = qt.QHeaderView.Stretch if column == PLACE else qt.QHeaderView.ResizeToContents

@@ -17,6 +17,7 @@ class ViewSettings:
     overlay: bool = True
     opacity: float = 0.7
     outlines: bool = True
+    show3D: bool = True
     sideBySide: bool = False
 
     def __post_init__(self) -> None:

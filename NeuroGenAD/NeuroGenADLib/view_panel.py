@@ -1,4 +1,4 @@
-"""What the slice views show: input, pseudo-healthy or difference, the map over it, outlines, one or three beside."""
+"""What the views show: input, pseudo-healthy or difference, map, outlines, surfaces; one volume or three beside."""
 
 from collections.abc import Callable
 
@@ -10,6 +10,7 @@ from NeuroGenADLib.settings import SHOWN, ViewSettings
 from NeuroGenLib.parameter_binding import ParameterBinding
 
 FIT_AFTER_MS = 100  # until the views of another layout have their sizes
+SURFACES_AFTER_MS = 300  # surfaces take longer than outlines: they wait until the threshold rests
 
 
 class ViewPanel:
@@ -19,16 +20,15 @@ class ViewPanel:
         """`parameterNode()` and `result()` are the current ones, or None."""
         self._result = result
         self._isSideBySide = False
-        self._fit = qt.QTimer()
-        self._fit.setSingleShot(True)
-        self._fit.setInterval(FIT_AFTER_MS)
-        self._fit.connect("timeout()", lambda: views.fitViews(self.settings()))
+        self._fit = _timer(FIT_AFTER_MS, lambda: views.fitViews(self.settings()))
+        self._surfaces = _timer(SURFACES_AFTER_MS, self._show3D)
         self._binding = binding = ParameterBinding(parameterNode, ViewSettings, self._onChanged)
         self._buttons = dict(zip(SHOWN, (ui.showInputButton, ui.showHealthyButton, ui.showDifferenceButton)))
         for shown, button in self._buttons.items():
             button.connect("clicked(bool)", lambda on, shown=shown: self._binding.change(shown=shown))
         binding.bindCheck(ui.overlayCheckBox, "overlay")
         binding.bindCheck(ui.outlinesCheckBox, "outlines")
+        binding.bindCheck(ui.show3DCheckBox, "show3D")
         binding.bindNumber(ui.opacitySlider, "opacity")
         binding.bindCheck(ui.sideBySideButton, "sideBySide")
         self.update()
@@ -47,10 +47,17 @@ class ViewPanel:
         self._isSideBySide = settings.sideBySide
         if result is not None:
             views.showResult(result, settings, layout=layout)
+            self._surfaces.start()
 
     def cleanup(self) -> None:
-        """Stop waiting for the layout."""
+        """Stop waiting."""
         self._fit.stop()
+        self._surfaces.stop()
+
+    def _show3D(self) -> None:
+        result = self._result()
+        if result is not None and self.settings().show3D:
+            views.show3D(result)
 
     def _showButtons(self, settings: ViewSettings) -> None:
         for shown, button in self._buttons.items():
@@ -62,3 +69,11 @@ class ViewPanel:
         self.show(layout=isOther)
         if isOther:
             self._fit.start()
+
+
+def _timer(milliseconds: int, onTimeout: Callable[[], None]):
+    timer = qt.QTimer()
+    timer.setSingleShot(True)
+    timer.setInterval(milliseconds)
+    timer.connect("timeout()", onTimeout)
+    return timer

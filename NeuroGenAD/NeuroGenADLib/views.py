@@ -1,4 +1,4 @@
-"""How a result is shown in the slice views: the volume below, the map over it, outlines, legend, side by side."""
+"""How a result is shown: in slices the volume below, the map over it, outlines and legend; in 3D the regions."""
 
 import slicer
 
@@ -7,9 +7,10 @@ from NeuroGenADLib.result import Result
 from NeuroGenADLib.settings import ViewSettings
 from NeuroGenLib import display
 from NeuroGenLib.i18n import tr as _
-from NeuroGenLib.layouts import SIDE_BY_SIDE_VIEWS, sliceNodes
+from NeuroGenLib.layouts import SIDE_BY_SIDE_VIEWS, centerThreeD, sliceNodes
 from NeuroGenLib.nodes import segmentOfLabel
 
+SURFACE = "Closed surface"  # Slicer's name of the representation
 VISIBLE_FROM = 0.5  # of the threshold: the map is transparent where it deviates less
 
 
@@ -31,8 +32,26 @@ def showResult(result: Result, view: ViewSettings, *, layout: bool = False) -> N
     for other in Result.all():
         isShown = other.map.GetID() == result.map.GetID()
         _showOutlines(other, view.outlines and isShown)
+        if not (isShown and view.show3D):
+            _hide3D(other)
         if not isShown:
             display.hideLegend(other.map)
+
+
+def show3D(result: Result) -> None:
+    """Show the marked regions as surfaces inside the outline of the brain; the camera follows when they appear."""
+    segmentation, brain = result.node("lesions"), result.node("brain")
+    appears = not any(_isIn3D(node) for node in (segmentation, brain))
+    if segmentation is not None and segmentation.GetDisplayNode() is not None:
+        if not segmentation.GetSegmentation().ContainsRepresentation(SURFACE):
+            segmentation.CreateClosedSurfaceRepresentation()
+        segmentation.GetDisplayNode().SetVisibility(True)
+        segmentation.GetDisplayNode().SetVisibility3D(True)
+    if brain is not None and brain.GetDisplayNode() is not None:
+        brain.GetDisplayNode().SetVisibility(True)
+        brain.GetDisplayNode().SetVisibility3D(True)
+    if appears:
+        centerThreeD()
 
 
 def fitViews(view: ViewSettings) -> None:
@@ -57,6 +76,8 @@ def hideResults() -> None:
     for result in Result.all():
         display.hideOverlay(result.map)
         display.hideLegend(result.map)
+        _showOutlines(result, False)
+        _hide3D(result)
 
 
 def lookAt(result: Result, row: Row) -> None:
@@ -97,6 +118,17 @@ def _showOutlines(result: Result, visible: bool) -> None:
     segmentation = result.node("lesions")
     shown = segmentation.GetDisplayNode() if segmentation is not None else None
     if shown is not None and slicer.mrmlScene.IsNodePresent(shown):
-        shown.SetVisibility(visible)
+        shown.SetVisibility(True)
         shown.SetVisibility2DFill(False)
-        shown.SetVisibility2DOutline(True)
+        shown.SetVisibility2DOutline(visible)
+
+
+def _isIn3D(node) -> bool:
+    shown = node.GetDisplayNode() if node is not None else None
+    return shown is not None and bool(shown.GetVisibility() and shown.GetVisibility3D())
+
+
+def _hide3D(result: Result) -> None:
+    for node in (result.node("lesions"), result.node("brain")):
+        if node is not None and node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility3D(False)

@@ -15,6 +15,15 @@ __all__ = ["_application", "enter_module", "rendering", "slicer_app"]
 
 
 @pytest.fixture
+def scan(slicer_app, tmp_path):
+    """A head with a bright and a dark ball, in the scene."""
+    import slicer
+    from detecting import writeScan
+
+    return slicer.util.loadVolume(str(writeScan(tmp_path)))
+
+
+@pytest.fixture
 def fake_child(slicer_app, tmp_path, monkeypatch):
     """The stand-in of the child process, and a temporary folder of the test's own."""
     from detecting import FakeChild, isolateTemporary

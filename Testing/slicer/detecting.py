@@ -46,7 +46,8 @@ class FakeChild:
 
     def plan(self, **behavior: object) -> None:
         """seconds: how long it takes; exit, error: how it fails; stubborn: it ignores the request to stop;
-        damaged: a result is no volume; warnings: sentences; demo: the scan that `neurogen demo` gives."""
+        damaged: a result is no volume; warnings: sentences; brain: what is not marked deviates a little;
+        demo: the scan that `neurogen demo` gives."""
         self._plan.write_text(json.dumps(behavior))
 
     def remove(self) -> None:

@@ -25,13 +25,6 @@ def panel(fake_child, enter_module):
     return enter_module("NeuroGenAD")
 
 
-@pytest.fixture
-def scan(slicer_app, tmp_path):
-    import slicer
-
-    return slicer.util.loadVolume(str(writeScan(tmp_path)))
-
-
 def test_without_a_scan_apply_says_what_is_missing(panel):
     assert not panel.ui.applyButton.enabled
     assert "Choose the scan" in panel.ui.missingLabel.text

@@ -114,6 +114,7 @@ def test_the_map_lies_on_the_anatomy_in_all_three_views(shown, slicer_app, value
         assert anatomy[mask].mean() > 0.9, view
 
 
+@pytest.mark.parametrize("shown", [("LAS", False), ("oblique LAS", True)], indirect=True, ids=str)
 def test_the_patients_right_is_on_the_left_of_the_picture(shown, slicer_app):
     from NeuroGenLib import display
 
@@ -124,6 +125,7 @@ def test_the_patients_right_is_on_the_left_of_the_picture(shown, slicer_app):
         assert matrix.GetElement(across, 0) * sign > 0, view
 
 
+@pytest.mark.parametrize("shown", [("oblique LAS", True)], indirect=True, ids=str)
 def test_below_the_threshold_nothing_is_colored(shown, slicer_app):
     from NeuroGenLib import display
 
@@ -137,6 +139,7 @@ def test_below_the_threshold_nothing_is_colored(shown, slicer_app):
     assert colored[1] == 0
 
 
+@pytest.mark.parametrize("shown", [("oblique LAS", True)], indirect=True, ids=str)
 def test_three_beside_each_other_show_the_same_place(shown, slicer_app):
     from NeuroGenLib import display
     from NeuroGenLib.layouts import SIDE_BY_SIDE_VIEWS

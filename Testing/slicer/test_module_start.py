@@ -1,4 +1,4 @@
-"""Every module opens at once: without torch, without network, without a main window, and without a warning."""
+"""Every module opens at once, from its folder in the source tree: no torch, network, main window, and no warning."""
 
 import json
 import subprocess
@@ -12,7 +12,8 @@ MODULES = [name for name in ("NeuroGenAD", "NeonatalBrainAge", "NeuroGenHarmoniz
 SECONDS = 1.0  # of computing: what other programs take on a busy machine does not count
 HEAVY = ("torch", "monai", "SimpleITK", "nibabel", "matplotlib", "sklearn", "nilearn", "pandas", "highdicom")
 OPEN = """
-import json, logging, socket, sys, time, warnings
+import importlib.util, json, logging, socket, sys, time, warnings
+from pathlib import Path
 
 name, heavy = sys.argv[1], sys.argv[2].split(",")
 from Testing import host
@@ -37,6 +38,15 @@ def refuse(*arguments, **options):
     raise OSError("there is no network")
 
 
+def fromElsewhere():
+    # A user's Python knows the module's own folder and nothing else of the source tree.
+    tree = Path.cwd()
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != tree]
+    sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+    assert not any(importlib.util.find_spec(package) for package in ("neurogen", "NeuroGenLib"))
+
+
+fromElsewhere()
 told = []
 before = set(sys.modules)
 sys.meta_path.insert(0, Absent())
@@ -45,7 +55,7 @@ logging.getLogger().addHandler(Warned())
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     started = time.process_time()
-    scripted.load_module(f"{name}/{name}.py")
+    scripted.load_module(Path(name, f"{name}.py").resolve())
     panel = application.moduleManager().module(name).widgetRepresentation().self()
     seconds = time.process_time() - started
     application.processEvents()
