@@ -261,3 +261,21 @@ def test_a_new_result_is_in_the_middle_of_the_3d_view(rendering, panel, scan, fa
     rows, columns, _ = picture.shape
     assert len(warm) > 20, "the bright region is seen"
     assert (np.abs(warm.mean(axis=0) / (rows, columns) - 0.5) < 0.3).all()
+
+
+def test_a_clicked_region_flashes_and_stays(panel, result):
+    from NeuroGenLib.nodes import segmentOfLabel
+
+    lesions = result.node("lesions")
+    shown, segmentId = lesions.GetDisplayNode(), segmentOfLabel(lesions, 1)
+    panel.ui.lesionTable.cellClicked.emit(0, 0)
+    changes = []
+
+    def ended() -> bool:
+        visible = bool(shown.GetSegmentVisibility(segmentId))
+        if not changes or changes[-1] != visible:
+            changes.append(visible)
+        return len(changes) >= 6 and visible
+
+    waitUntil(ended)
+    assert changes[-6:] == [False, True] * 3

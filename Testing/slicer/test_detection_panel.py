@@ -181,6 +181,7 @@ def test_side_by_side(panel, scan, fake_child):
     manager = slicer.app.layoutManager()
     shown = [widget.mrmlSliceCompositeNode().GetBackgroundVolumeID() for widget in manager.shownViews()]
     assert shown == [scan.GetID(), result.node("pseudoHealthy").GetID(), scan.GetID()]
+    assert all(widget.mrmlSliceCompositeNode().GetLinkedControl() for widget in manager.shownViews())
     panel.ui.sideBySideButton.click()
     assert manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 

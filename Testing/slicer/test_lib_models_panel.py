@@ -3,6 +3,7 @@
 import shutil
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,17 @@ def test_verify_says_what_it_found(panel):
     panel.verifyButton.click()
     assert "as it was published" in panel.status.text
     assert panel.table.item(panel.table.currentRow(), 4).text() == "verified"
+
+
+def test_open_folder_opens_the_folder_of_the_model(panel, monkeypatch):
+    import qt
+
+    opened = []
+    monkeypatch.setattr(qt.QDesktopServices, "openUrl", lambda url: opened.append(Path(url.toLocalFile())))
+    panel.refresh()
+    select(panel, "brain-mask")
+    panel.folderButton.click()
+    assert [folder.name for folder in opened] == ["brain-mask"] and (opened[0] / "manifest.json").is_file()
 
 
 def test_install_from_file_then_delete(panel, user_models, model_zip):
