@@ -11,31 +11,20 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY), str(REPOSITORY / "Testing"), str(Path(__file__).parent)]
 
-from make_screenshots import live, picture, settle  # noqa: E402
-
-from Testing import host  # noqa: E402
+from make_screenshots import live, opened, picture, settle  # noqa: E402
 
 SIZE = (1500, 1000)
 
 
 def main(arguments: list[str]) -> int:
     """Write the picture; 1 and a reason where it cannot be drawn."""
-    reason = host.missing()
-    if reason:
-        print(reason, file=sys.stderr)
+    panel = opened("NeonatalBrainAge")
+    if panel is None:
         return 1
-    application = host.install()
-    from Testing.host import offscreen, scripted
-
-    if not offscreen.canRender():
-        print("VTK can draw no picture here: install EGL.", file=sys.stderr)
-        return 1
-    application.layoutManager().openViews()
-    scripted.load_module(REPOSITORY / "NeonatalBrainAge" / "NeonatalBrainAge.py")
     with tempfile.TemporaryDirectory() as folder:
         labels = Path(arguments[0]) if arguments else synthetic(Path(folder))
         out = Path(arguments[1]) if len(arguments) > 1 else REPOSITORY / "Screenshots" / "NeonatalBrainAge.png"
-        draw(scripted.enter("NeonatalBrainAge"), labels, out)
+        draw(panel, labels, out)
     return 0
 
 

@@ -21,20 +21,27 @@ SIZE = (1500, 1000)
 
 def main(folder: Path) -> int:
     """Write the pictures; 1 and a reason where they cannot be drawn."""
+    panel = opened("NeuroGenAD")
+    if panel is None:
+        return 1
+    examined(panel, folder)
+    return 0
+
+
+def opened(module: str) -> object | None:
+    """The panel of a module, beside views that are drawn; None, and a reason on stderr, where nothing can be."""
     reason = host.missing()
+    if not reason:
+        application = host.install()
+        from Testing.host import offscreen, scripted
+
+        reason = "" if offscreen.canRender() else "VTK can draw no picture here: install EGL."
     if reason:
         print(reason, file=sys.stderr)
-        return 1
-    application = host.install()
-    from Testing.host import offscreen, scripted
-
-    if not offscreen.canRender():
-        print("VTK can draw no picture here: install EGL.", file=sys.stderr)
-        return 1
+        return None
     application.layoutManager().openViews()
-    scripted.load_module(REPOSITORY / "NeuroGenAD" / "NeuroGenAD.py")
-    examined(scripted.enter("NeuroGenAD"), folder)
-    return 0
+    scripted.load_module(REPOSITORY / module / f"{module}.py")
+    return scripted.enter(module)
 
 
 def examined(panel: object, folder: Path) -> None:
