@@ -10,6 +10,7 @@ from scipy.spatial.distance import mahalanobis
 from neurogen.anomaly.contrast_scale import T1W
 from neurogen.anomaly.gaussian import PrincipalChannels, QuantileScale, VoxelGaussian, Welford, shrunk
 from neurogen.anomaly.gaussian_detector import Cells, GaussianDetector, Level, stacked
+from neurogen.errors import Cancelled
 from neurogen.networks.contrastive_cnn import BACKBONES, build
 from neurogen.preprocess.grid import GRID_SHAPE
 
@@ -187,3 +188,16 @@ def test_tolerance_to_shifts_only_lowers_distances():
     around = [inner + (a * 24 + b) * 20 + c for a in (-1, 0, 1) for b in (-1, 0, 1) for c in (-1, 0, 1)]
     value = layers[0][0, 0, 5, 6, 7]
     assert tolerant[inner] == pytest.approx(float(((value - mean[around, 0]).abs() / 0.05).min()), rel=1e-4)
+
+
+def test_a_run_can_be_cancelled_before_and_between_its_stages():
+    seen = []
+
+    def cancel(stage, fraction):
+        seen.append(fraction)
+        if len(seen) == 2:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        toy_detector().score(toy_scan(), cancel)
+    assert seen[0] == 0.0
