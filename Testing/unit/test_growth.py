@@ -64,6 +64,13 @@ def test_beyond_its_ages_a_chart_stays_at_its_end(charts):
     np.testing.assert_array_equal(curves[:, 0], curves[:, 1])
 
 
+def test_no_centile_exceeds_all_of_a_region():
+    near_one = grown()
+    near_one.features[:] = np.minimum(near_one.features / near_one.features.max() * 1.3, 1.0)
+    curves = fit_charts(near_one).centile_curves(np.linspace(30, 45, 9), 3)
+    assert curves.max() == 1.0 and (np.diff(curves, axis=0) >= 0).all()
+
+
 def test_early_charts_are_labeled():
     assert norm_note(36.9) == NO_NORM and not norm_note(37.0)
 

@@ -37,9 +37,9 @@ class GrowthCharts:
         return (np.log(features) - mean) / spread
 
     def centile_curves(self, ages: np.ndarray, feature: int, *, stratum: str = "all") -> np.ndarray:
-        """(5, A) values of the CENTILES of one feature at ages (A,)."""
+        """(5, A) values of the CENTILES of one feature at ages (A,); a share is 1 at most."""
         mean, spread = (curve[:, feature] for curve in self._curves(ages, stratum))
-        return np.exp(mean + _normal_quantiles()[:, None] * spread)
+        return np.minimum(np.exp(mean + _normal_quantiles()[:, None] * spread), 1.0)
 
     def range_of(self, stratum: str) -> tuple[float, float]:
         """First and last age, in weeks, that the stratum's scans show."""

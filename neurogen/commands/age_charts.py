@@ -79,9 +79,9 @@ def contribution_bars(estimate: "AgeEstimate", *, count: int = 12) -> bytes:
 
 
 def region_picture(volume: Volume, estimate: "AgeEstimate") -> bytes:
-    """An axial, a coronal and a sagittal cut, regions colored by the z of RV and of SVR."""
+    """An axial, a coronal and a sagittal cut, regions colored by the z of RV and of SVR, dark lines between them."""
     scan = reorient_to_ras(volume)
-    labels = np.where((scan.array > 0) & (scan.array < 88), scan.array, 0).astype(np.intp)
+    labels = _cropped(np.where((scan.array > 0) & (scan.array < 88), scan.array, 0).astype(np.intp))
     figure = _figure(11, 6.2)
     n = len(LABELS)
     for row, (kind, z) in enumerate((("RV", estimate.z[:n]), ("SVR", estimate.z[n:]))):
@@ -90,12 +90,34 @@ def region_picture(volume: Volume, estimate: "AgeEstimate") -> bytes:
         for column, (plane, cut) in enumerate(_cuts(labels)):
             axes = figure.add_subplot(2, 3, 3 * row + column + 1)
             axes.set_facecolor("black")
-            shown = axes.imshow(lookup[cut], cmap="RdBu_r", vmin=-_Z_LIMIT, vmax=_Z_LIMIT, aspect=_aspect(scan, plane))
+            shown = axes.imshow(
+                np.where(_borders(cut), np.nan, lookup[cut]),
+                cmap="RdBu_r",
+                vmin=-_Z_LIMIT,
+                vmax=_Z_LIMIT,
+                aspect=_aspect(scan, plane),
+            )
             axes.set_xticks([])
             axes.set_yticks([])
             axes.set_title(f"{plane} ({_SIDES[plane]}), z of {kind}", fontsize=9)
     figure.colorbar(shown, ax=figure.axes, shrink=0.7, label="z: red larger, blue smaller than the chart")
     return _png(figure)
+
+
+def _cropped(labels: np.ndarray) -> np.ndarray:
+    """The box of the labels and a few voxels around it."""
+    for axis in range(3):
+        used = np.flatnonzero(labels.any(axis=tuple({0, 1, 2} - {axis})))
+        labels = labels.take(range(max(used[0] - 4, 0), min(used[-1] + 5, labels.shape[axis])), axis)
+    return labels
+
+
+def _borders(cut: np.ndarray) -> np.ndarray:
+    """(H, W) bool: the last pixel before another region, to the right or below."""
+    found = np.zeros(cut.shape, bool)
+    found[:, :-1] |= cut[:, :-1] != cut[:, 1:]
+    found[:-1] |= cut[:-1] != cut[1:]
+    return found & (cut > 0)
 
 
 def _cuts(labels: np.ndarray) -> tuple[tuple[str, np.ndarray], ...]:
