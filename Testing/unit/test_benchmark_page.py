@@ -1,6 +1,8 @@
 """The page of results: rows of several files in one table, provenance below, nothing lost, wrong files refused."""
 
 import json
+import shutil
+import subprocess
 
 import pytest
 import torch
@@ -9,6 +11,7 @@ from neurogen.cli import main
 from neurogen.errors import InputRefused, UsageError
 from neurogen.evaluation import choices
 from neurogen.evaluation.page import page
+from neurogen.evaluation.provenance import commit
 from neurogen.evaluation.tables import Table
 from neurogen.models import write_model
 
@@ -81,6 +84,25 @@ def test_choices_are_those_of_the_manifest(tmp_path):
     assert "| t1w: fine, shift 1 | 0.400 |" in page(tmp_path / "results")
     with pytest.raises(UsageError, match="no choices for flair"):
         choices.run(tmp_path / "mine", methods=["flair"])
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_the_commit_is_that_of_the_tree_of_the_code(tmp_path):
+    def git(*arguments):
+        name = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+        subprocess.run(["git", *name, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    (tmp_path / "code").mkdir()
+    assert commit(tmp_path / "code") is None
+    git("init")
+    (tmp_path / "code" / "__init__.py").write_text("")
+    assert commit(tmp_path / "code") is None  # a tree around it, which does not hold it
+    git("add", ".")
+    git("commit", "-m", "first")
+    head = commit(tmp_path / "code")
+    assert len(head) == 10 and not head.endswith("+")
+    (tmp_path / "code" / "__init__.py").write_text("x = 1")
+    assert commit(tmp_path / "code") == head + "+"
 
 
 def test_the_page_of_this_repository_is_what_its_results_make():

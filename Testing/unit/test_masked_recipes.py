@@ -7,17 +7,20 @@ import pytest
 import torch
 from test_recipe_reflect import LOOP, SMALL, cache, store  # noqa: F401  (fixtures)
 
-from neurogen.anomaly.deco_diff import DecoDiffCorrection
+from neurogen.anomaly.deco_diff import COMBINATIONS, DecoDiffCorrection
 from neurogen.anomaly.detector import ScoreSettings, load_detector
-from neurogen.anomaly.mad_ad import MadAdCorrection
+from neurogen.anomaly.mad_ad import SOURCES, MadAdCorrection
 from neurogen.anomaly.masked_diffusion import PatchSettings
 from neurogen.anomaly.score import score_slices, score_volume
 from neurogen.errors import ModelUnavailable, UsageError
+from neurogen.evaluation.methods import OwnMap
 from neurogen.models import ModelStore
 from neurogen.preprocess.grid import GRID_SHAPE
 from neurogen.training import export_reflect
 from neurogen.training.cache import SliceCache
 from neurogen.training.healthy_context import volume_of
+from neurogen.training.recipe_autoencoder import AutoencoderSettings
+from neurogen.training.recipe_autoencoder import run as train_autoencoder
 from neurogen.training.recipe_deco_diff import DecoDiffSettings, DecoDiffTask
 from neurogen.training.recipe_deco_diff import run as train_deco_diff
 from neurogen.training.recipe_mad_ad import MadAdSettings, MadAdTask
@@ -81,6 +84,55 @@ def test_start_from_reflect_train_export_and_score(train, settings, method, cach
     changed = ModelStore().get(str(store / "out" / settings.model_id))
     with pytest.raises(ModelUnavailable, match="has changed since"):
         load_detector(changed)
+
+
+@pytest.fixture
+def autoencoder(cache, store):  # noqa: F811
+    """The id of an autoencoder that one step taught nothing."""
+    loop = replace(LOOP, steps=1, validate_every=1)
+    train_autoencoder(
+        cache, store, AutoencoderSettings(model_id="tiny-ae", channels=(16,), validation_slices=2, loop=loop)
+    )
+    return "tiny-ae"
+
+
+@pytest.mark.slow
+def test_the_latent_path_trains_and_combines_pixels_with_latents(cache, store, autoencoder):  # noqa: F811
+    slices = SliceCache.load(cache)
+    pictures, inside = (part[:1] for part in export_reflect.pictures_of(slices, "flair", "calibrate"))
+    generator = torch.Generator().manual_seed(6)
+    for (kind, settings), choices in zip(
+        TASKS,
+        ([{"source": s, "mask_threshold": 0.0} for s in SOURCES], [{"combine": c} for c in COMBINATIONS]),
+        strict=True,
+    ):
+        task = kind(slices, replace(settings, autoencoder=autoencoder, validation_slices=1), facts={})
+        loss = task.training_loss(0, generator)
+        loss.backward()
+        assert torch.isfinite(loss) and task.codec.factor == 4
+        for parameter in task.network.parameters():  # an untrained network changes nothing
+            parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)
+        detector, found = task.detector(), []
+        assert getattr(detector.correction, "grain_mm", None) is None  # white noise, as it is trained with
+        for chosen in choices:
+            detector.correction = replace(detector.correction, **chosen)
+            found.append(detector.slice_maps(pictures, inside, "flair", ScoreSettings()).flow)
+            assert np.isfinite(found[-1]).all() and found[-1].any(), chosen
+        assert all(not np.allclose(a, b) for k, a in enumerate(found) for b in found[:k])
+
+
+@pytest.mark.slow
+def test_a_latent_model_is_written_and_scores_with_other_settings(cache, store, autoencoder):  # noqa: F811
+    train_mad_ad(cache, store / "out", replace(MAD_AD, autoencoder=autoencoder, validation_slices=1))
+    model = ModelStore().get(str(store / "out" / "tiny-mad"))
+    assert model.manifest["codec"] == {"kind": "autoencoder", "model": autoencoder}
+    assert model.manifest["correction"]["grain_mm"] is None
+    pictures, inside = (part[:1] for part in export_reflect.pictures_of(SliceCache.load(cache), "flair", "calibrate"))
+    byte_pictures = (pictures * 255).round().astype(np.uint8)
+    own = OwnMap("own", model, "flair", "cpu", None, settings={"steps": 1})
+    assert own.score_slices(byte_pictures, inside)[inside].any()
+    with pytest.raises(UsageError, match="cannot run with"):
+        OwnMap("own", model, "flair", "cpu", None, settings={"size": 1}).score_slices(byte_pictures, inside)
 
 
 def test_settings_that_make_no_sense_are_refused():
