@@ -12,6 +12,7 @@ from neurogen.anomaly.detector import ScoreSettings, load_detector
 from neurogen.anomaly.mad_ad import SOURCES, MadAdCorrection
 from neurogen.anomaly.masked_diffusion import PatchSettings
 from neurogen.anomaly.score import score_slices, score_volume
+from neurogen.commands.train import build_settings
 from neurogen.errors import ModelUnavailable, UsageError
 from neurogen.evaluation.methods import OwnMap
 from neurogen.models import ModelStore
@@ -142,3 +143,27 @@ def test_settings_that_make_no_sense_are_refused():
         MadAdCorrection(source="sound")
     with pytest.raises(ValueError, match="brain or blocks"):
         PatchSettings(eligible="head")
+
+
+def test_settings_within_settings_are_set_from_the_command_line():
+    settings = build_settings(
+        MadAdSettings, {"patches.eligible": "blocks", "correction.source": "image-mask", "mask_loss": "mse", "steps": 5}
+    )
+    assert settings.patches == replace(PatchSettings(), eligible="blocks")
+    assert settings.correction.source == "image-mask" and settings.mask_loss == "mse" and settings.loop.steps == 5
+    assert build_settings(DecoDiffSettings, {"correction.strategy": "z_0"}).correction.strategy == "z_0"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"patches.eligible": "head"}, "brain or blocks"),
+        ({"patches.size": 1}, "eligible, most"),
+        ({"widths.first": 1}, "Settings of widths: none"),
+        ({"patch.size": 1}, "This recipe has"),
+        ({"correction.steps": "many"}, "is a int"),
+    ],
+)
+def test_wrong_settings_within_settings_are_refused_with_what_there_is(change, reason):
+    with pytest.raises(UsageError, match=reason):
+        build_settings(MadAdSettings, change)

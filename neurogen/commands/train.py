@@ -4,7 +4,7 @@ import argparse
 import importlib
 import json
 import typing
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,12 @@ def add_parser(subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--learning-rate", type=float, metavar="R")
     parser.add_argument("--seed", type=int)
     parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="any setting of the recipe"
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        dest="changes",
+        help="any setting of the recipe; NAME.PART=VALUE for one within another",
     )
     parser.set_defaults(run=run)
 
@@ -77,12 +82,33 @@ def build_settings(hint: Any, changes: dict[str, Any]) -> Any:
     kind = next(choice for choice in (*typing.get_args(hint), hint) if choice is not type(None))
     settings = kind()
     own, loop = _names(settings), _names(settings.loop)
-    unknown = sorted(set(changes) - own - loop)
+    unknown = sorted(name for name in changes if name.partition(".")[0] not in own | loop)
     if unknown:
         raise UsageError(f"Unknown settings {', '.join(unknown)}. This recipe has: {', '.join(sorted(own | loop))}.")
-    of_loop = {name: _as_type_of(settings.loop, name, changes[name]) for name in loop & set(changes)}
-    of_recipe = {name: _as_type_of(settings, name, changes[name]) for name in (own - loop) & set(changes)}
-    return replace(settings, **of_recipe, loop=replace(settings.loop, **of_loop))
+    of_loop = {name: value for name, value in changes.items() if name in loop}
+    of_recipe = {name: value for name, value in changes.items() if name not in loop}
+    return _changed(replace(settings, loop=_changed(settings.loop, of_loop)), of_recipe)
+
+
+def _changed(settings: Any, changes: dict[str, Any]) -> Any:
+    """A dataclass with some values changed; NAME.PART is a setting of the settings in NAME."""
+    values, inner = {}, {}
+    for name, value in changes.items():
+        first, dot, rest = name.partition(".")
+        if not dot:
+            values[name] = _as_type_of(settings, name, value)
+        elif is_dataclass(getattr(settings, first)) and rest.partition(".")[0] in _names(getattr(settings, first)):
+            inner.setdefault(first, {})[rest] = value
+        else:
+            raise UsageError(f"There is no setting {name}. Settings of {first}: {_listed(getattr(settings, first))}.")
+    try:
+        return replace(settings, **values, **{k: _changed(getattr(settings, k), v) for k, v in inner.items()})
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _listed(settings: Any) -> str:
+    return ", ".join(sorted(_names(settings))) if is_dataclass(settings) else "none"
 
 
 def _changes(args: argparse.Namespace) -> dict[str, Any]:
