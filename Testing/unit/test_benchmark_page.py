@@ -51,6 +51,15 @@ def test_another_split_is_another_table(tmp_path):
     assert page(tmp_path).count("|  | auprc |") == 2
 
 
+def test_no_column_is_lost(tmp_path):
+    cells = {"recall_1ml": 0.5, "ms_p1_auprc": 0.25, "fp_ml": 1.0, "fp_ml_20s": 2.0, "brand_new": 0.75}
+    result(tmp_path, "a", {"mad-ad": cells}, benchmark="planted")
+    text = page(tmp_path)
+    for value in cells.values():
+        assert text.count(f"{value:.3f} [") == 1
+    assert text.index("### Patients with multiple sclerosis") < text.index("| ms_p1_auprc |") < text.index("brand_new")
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"benchmark": "flair-stroke"}', '{"rows": {}}'])
 def test_a_file_of_something_else_is_refused(tmp_path, content):
     (tmp_path / "x.json").write_text(content)
