@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from neurogen.anomaly.calibration import healthy_quantiles, slice_threshold, volume_threshold
+from neurogen.anomaly.calibration import healthy_quantiles, operating_threshold, slice_threshold, volume_threshold
 from neurogen.anomaly.lesions import component_volume_ml, cut_lesions
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
@@ -87,6 +87,33 @@ def test_one_noisy_scan_in_forty_does_not_set_the_operating_point():
     quiet[:10] = 1.0
     loud = quiet * 50
     assert volume_threshold([quiet] * 39 + [loud], VOXEL_ML) == pytest.approx(1.0)
+
+
+def peaked(height: float) -> np.ndarray:
+    """A scan that needs a threshold of `height`: 4 ml of it."""
+    scan = np.zeros((8, 8, 8))
+    scan[2:4, 2:7, 2:6] = height
+    return scan
+
+
+def test_scans_that_agree_need_no_margin():
+    assert operating_threshold([peaked(2.0)] * 10, 0.1) == pytest.approx(2.0)
+    assert operating_threshold([peaked(2.0)], 0.1) == pytest.approx(2.0)
+
+
+def test_nineteen_of_twenty_new_scans_stay_below_the_operating_point():
+    """Ten scans are few: their maximum alone would let one new scan in eleven through."""
+    rng = np.random.default_rng(0)
+    below = [
+        rng.normal(3, 0.5, 100) < operating_threshold([peaked(h) for h in rng.normal(3, 0.5, 10)], 0.1)
+        for _ in range(100)
+    ]
+    assert np.mean(below) == pytest.approx(0.95, abs=0.02)
+
+
+def test_the_operating_point_is_not_below_what_the_scans_themselves_need():
+    scans = [peaked(1.0)] * 9 + [peaked(5.0)]
+    assert operating_threshold(scans, 0.1) >= volume_threshold(scans, 0.1) == pytest.approx(5.0)
 
 
 def test_one_percent_of_healthy_pixels_exceed_the_slice_threshold():

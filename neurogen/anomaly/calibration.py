@@ -37,6 +37,22 @@ def volume_threshold(scores: Sequence[np.ndarray], voxel_ml: float, *, step: flo
     return float(np.quantile(thresholds, TOLERATED_SHARE, method="higher"))
 
 
+def operating_threshold(scores: Sequence[np.ndarray], voxel_ml: float, *, step: float = 0.01) -> float:
+    """`volume_threshold`, with the margin that few scans call for: 19 of 20 *new* healthy scans are to stay below.
+
+    Of n scans the worst is exceeded by one new scan in n + 1. So the threshold is at least Student's prediction bound
+    of what a further scan needs, m + t(0.95, n - 1) s sqrt(1 + 1 / n), m and s mean and standard deviation over the n.
+    """
+    from scipy.stats import t
+
+    needed = np.array([_scan_threshold(score, voxel_ml, step) * step for score in scores])
+    held = float(np.quantile(needed, TOLERATED_SHARE, method="higher"))
+    n = len(needed)
+    if n < 2:
+        return held
+    return max(held, float(needed.mean() + t.ppf(TOLERATED_SHARE, n - 1) * needed.std(ddof=1) * np.sqrt(1 + 1 / n)))
+
+
 def _scan_threshold(score: np.ndarray, voxel_ml: float, step: float, at_least: int = 0) -> int:
     """The lowest number of steps, from `at_least` on, at which this scan stays below 3 ml; bisection, since volume
     falls with the threshold."""
@@ -67,6 +83,6 @@ def volume_sentence(threshold: float, scans: int) -> str:
     """The operating point of a volume in words."""
     return (
         f"Marked is what deviates by more than {threshold:.2f} standard deviations of healthy brains. "
-        f"At this threshold at least 19 of 20 healthy calibration scans ({scans} were used) show at most "
-        f"{TOLERATED_ML:g} ml of findings of {MINIMUM_ML:g} ml or more."
+        f"At this threshold at least 19 of 20 healthy scans are expected to show at most {TOLERATED_ML:g} ml of findings "
+        f"of {MINIMUM_ML:g} ml or more, judging by {scans} that were kept for calibration."
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from neurogen.anomaly.calibration import healthy_quantiles, volume_sentence, volume_threshold
+from neurogen.anomaly.calibration import healthy_quantiles, operating_threshold, volume_sentence
 from neurogen.anomaly.gaussian_detector import GaussianDetector, level_entry, level_tensors
 from neurogen.models import ModelStore, write_model
 from neurogen.networks.contrastive_cnn import WIDTHS, Backbone
@@ -78,7 +78,7 @@ def _used_blocks(backbone: Backbone, description: Mapping, settings: GaussianSet
 
 def _calibration(detector: GaussianDetector, volumes: HealthyVolumes, tried: dict[str, float]) -> dict:
     scores = [detector.score(scan) for scan in volumes.calibration]
-    threshold = volume_threshold(scores, CELL_ML)
+    threshold = operating_threshold(scores, CELL_ML)
     return {
         "threshold": round(threshold, 3),
         "sentence": volume_sentence(threshold, len(scores)),

@@ -16,9 +16,9 @@ from torch import Tensor
 from neurogen.anomaly.anomaly_map import CellMaps, HealthyStandard
 from neurogen.anomaly.calibration import (
     healthy_quantiles,
+    operating_threshold,
     slice_threshold,
     volume_sentence,
-    volume_threshold,
 )
 from neurogen.anomaly.codec import PixelCodec
 from neurogen.anomaly.detector import Detector, ScoreSettings
@@ -89,7 +89,7 @@ def fit_volumes(cache: SliceCache, detector: Detector, contrast: str) -> tuple[H
     standard, tried = choose_volume_standard(healthy, marked, truth, quiet, cell_ml=CELL_ML)
     found = quiet.smoothed((0,) + (standard.sigma_cells,) * 3)
     scores = standard.score(found)
-    threshold = volume_threshold(list(scores), CELL_ML)
+    threshold = operating_threshold(list(scores), CELL_ML)
     return standard, {
         "threshold": round(threshold, 3),
         "sentence": volume_sentence(threshold, len(scans)),
