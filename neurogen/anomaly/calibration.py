@@ -83,6 +83,6 @@ def volume_sentence(threshold: float, scans: int) -> str:
     """The operating point of a volume in words."""
     return (
         f"Marked is what deviates by more than {threshold:.2f} standard deviations of healthy brains. "
-        f"At this threshold at least 19 of 20 healthy scans are expected to show at most {TOLERATED_ML:g} ml of findings "
-        f"of {MINIMUM_ML:g} ml or more, judging by {scans} that were kept for calibration."
+        f"At this threshold at least 19 of 20 healthy scans are expected to show at most {TOLERATED_ML:g} ml of "
+        f"findings of {MINIMUM_ML:g} ml or more, judging by {scans} that were kept for calibration."
     )
