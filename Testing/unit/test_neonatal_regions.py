@@ -255,5 +255,6 @@ def test_a_t2w_scan_gives_regions_and_their_age(labels, tmp_path, monkeypatch, o
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"age.json", "regions.tsv", "report.html", "regions.nii.gz"}
     record = json.loads((tmp_path / "out" / "age.json").read_text())
-    assert record["segmented_by"]["id"] == MODEL_ID and "averages of fetal brains" in record["warnings"][0]
+    assert record["segmented_by"]["id"] == MODEL_ID and "label maps of newborn" in record["warnings"][0]
+    assert "never compared" in record["warnings"][0]
     assert "found by neonatal-regions" in (tmp_path / "out" / "report.html").read_text()

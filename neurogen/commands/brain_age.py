@@ -140,11 +140,16 @@ def read_scan(job: Job, reader: Reader, settings: "AgeSettings", progress: Progr
 
 
 def segmentation_note(segmenter: "Model") -> str:
-    """What a reader of an age from found regions must know."""
+    """What a reader of an age from found regions must know, from the model's own card."""
+    facts = segmenter.manifest
+    shifts = [row["age_shift"] for row in facts["measured"] if "age_shift" in row]
+    measured = f"moved the age by {shifts[0]:.1f} weeks on average" if shifts else "were never compared with given ones"
+    learned = ", ".join(data["name"] for data in facts["training_data"])
+    low, high = facts["age_range"]
     return (
-        f"The regions were found by {segmenter.id} {segmenter.manifest['version']}, which was trained on averages of "
-        f"fetal brains: look at {REGIONS}. On kept-apart averages such regions moved the age by weeks (see the model "
-        "card): give a checked segmentation where there is one."
+        f"The regions were found by {segmenter.id} {facts['version']}: look at {REGIONS}. It learned from: {learned}; "
+        f"{low:g} to {high:g} weeks. On scans kept apart from these, found regions {measured}. Nothing is known of "
+        "other scans: give a checked segmentation where there is one."
     )
 
 
