@@ -123,7 +123,7 @@ def _section(name: str, results: Sequence[Result]) -> list[str]:
             for row, cells in result.content.get("intervals", {}).items()
         }
         notes |= dict.fromkeys(note for note in result.content.get("notes", ()) if "left out" not in note)
-    parts = []
+    parts = [_data_of(results[0].content)]
     for heading, columns in _column_groups(name, rows):
         parts.append(f"### {heading}" if heading else "")
         parts.append(Table(rows, tuple(columns), intervals).markdown())
@@ -143,14 +143,21 @@ def _column_groups(name: str, rows: Mapping[str, Mapping]) -> Iterable[tuple[str
         yield "", left
 
 
-def _made_from(results: Sequence[Result]) -> str:
-    """Data, split, and for every file its rows, the commit and the models."""
-    first = results[0].content
+def _data_of(content: Mapping) -> str:
+    """Data and split of a table."""
     lines = []
-    if first.get("data"):
-        lines.append("Data: " + ", ".join(f"{key} {value}" for key, value in first["data"].items()))
-    if first.get("split"):
-        lines.append("Split: " + "; ".join(f"{key} {_listed(value)}" for key, value in first["split"].items()))
+    if content.get("data"):
+        lines.append("Data: " + ", ".join(f"{key} {value}" for key, value in content["data"].items()))
+    if content.get("split"):
+        lines.append("Split: " + "; ".join(f"{key} {_listed(value)}" for key, value in content["split"].items()))
+    if content.get("evaluated_share", 1) < 1:
+        lines.append(f"Evaluated: a share of {content['evaluated_share']} of the slices with lesions, drawn once")
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _made_from(results: Sequence[Result]) -> str:
+    """For every file its rows, the commit and the models."""
+    lines = []
     for result in results:
         content = result.content
         models = {i: sha for used in content.get("models", {}).values() for i, sha in used.items()}
