@@ -18,6 +18,7 @@ from NeuroGenLib.nodes import layOnGridOf, segmentIds
 from NeuroGenLib.segmentations import COLORS
 
 ENTRIES = 256
+SIGNED_LABELS = 7  # a legend from -3 to 3 names whole numbers
 NOTHING = -1000.0  # value of voxels outside all regions; below every scale, so that it is transparent
 
 
@@ -58,7 +59,7 @@ def showColors(result: Result, view: ViewSettings) -> None:
     _setLayers(below, volume, view.opacity)
     old = result.node("colors")
     if volume is not None:
-        legend = display.showLegend(volume, scale.title)
+        legend = display.showLegend(volume, scale.title, labels=SIGNED_LABELS if scale.low < 0 else 5)
         if legend is not None and scale.low >= 0:
             legend.SetLabelFormat("%.2f")
     elif old is not None:

@@ -143,6 +143,9 @@ def test_colors_mean_numbers(panel, result):
             assert np.allclose(segment.GetColor(), expected, atol=1e-6)
         legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(result.node("colors"))
         assert legend.GetVisibility() and legend.GetTitleText() == SCALES[column].title
+        ends, steps = (SCALES[column].low, SCALES[column].high), legend.GetNumberOfLabels()
+        named = [legend.GetLabelFormat() % value for value in np.linspace(*ends, steps)]
+        assert np.allclose([float(text) for text in named], np.linspace(*ends, steps)), named
     combo.setCurrentIndex(combo.findData("regions"))
     composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
     assert composite.GetForegroundVolumeID() is None
