@@ -147,9 +147,9 @@ def segmentation_note(segmenter: "Model") -> str:
     learned = ", ".join(data["name"] for data in facts["training_data"])
     low, high = facts["age_range"]
     return (
-        f"The regions were found by {segmenter.id} {facts['version']}: look at {REGIONS}. It learned from: {learned}; "
-        f"{low:g} to {high:g} weeks. On scans kept apart from these, found regions {measured}. Nothing is known of "
-        "other scans: give a checked segmentation where there is one."
+        f"The regions were found by {segmenter.id} {facts['version']}: look at them ({REGIONS}). It learned from: "
+        f"{learned}; {low:g} to {high:g} weeks. On scans kept apart from these, found regions {measured}. "
+        "Nothing is known of other scans: give a checked segmentation where there is one."
     )
 
 
