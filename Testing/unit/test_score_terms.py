@@ -45,10 +45,16 @@ def test_a_finding_whose_mirror_lies_outside_the_brain_keeps_its_score():
 
 @pytest.mark.parametrize(
     "z, mirrored, expected",
-    [(4.0, 0.0, 4.0), (-4.0, 0.0, -4.0), (4.0, 3.0, 2.0), (3.0, 4.0, 0.0), (1.0, -3.0, 2.0), (0.0, 5.0, 0.0)],
+    [(4.0, 0.0, 4.0), (-4.0, 0.0, -4.0), (4.0, 3.0, 2.0), (3.0, 4.0, 0.0), (1.0, -3.0, 1.0), (0.0, 5.0, 0.0)],
 )
 def test_beyond_the_mirror_is_the_geometric_mean_of_the_score_and_its_excess(z, mirrored, expected):
     assert beyond_the_mirror(np.array(z), np.array(mirrored)) == pytest.approx(expected)
+
+
+def test_a_strong_lesion_draws_no_ghost_in_its_mirror():
+    """A faint deviation there stays as faint as it is; unbounded, it would be the geometric mean with the lesion."""
+    assert beyond_the_mirror(np.array(0.2), np.array(-9.0)) == pytest.approx(0.2)
+    assert beyond_the_mirror(np.array(0.2), np.array(-9.0), bounded=False) == pytest.approx((0.2 * 9.2) ** 0.5)
 
 
 def test_a_scan_that_is_noisy_all_over_is_brought_to_the_typical_spread():

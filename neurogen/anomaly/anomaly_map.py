@@ -122,7 +122,8 @@ class HealthyStandard:
 
     score = (1 - w) z_flow + w z_place, z_place = (1 - s) z + s z_sides. z_flow asks how far the flow moved the scan, z
     how far the scan is from healthy brains at the same place of the template, and z_sides = sign(z) sqrt(|z (z - z')|)
-    counts only what the mirrored place z' does not show as well (0 where the two sides disagree on the sign). The flow
+    counts only what the mirrored place z' does not show as well (0 where the two sides disagree on the sign), and with
+    `sides_bounded` never more than |z|: else a strong lesion draws a ghost of the other sign in its mirror. The flow
     sees texture and context, the place term what a small network still overlooks. w = 0 is REFLECT's own map; w and s
     are chosen on planted lesions.
     """
@@ -131,6 +132,7 @@ class HealthyStandard:
     place: HealthyError
     place_weight: float
     sides_share: float = 0.0
+    sides_bounded: bool = True
     spread: ScanSpread | None = None  # None: scores stay as they are, as for single slices with few cells
 
     @property
@@ -155,10 +157,11 @@ class HealthyStandard:
         if not self.sides_share:
             return z
         paired = maps.brain & maps.brain[..., ::-1]
-        sides = beyond_the_mirror(z, np.where(paired, z[..., ::-1], 0))
+        sides = beyond_the_mirror(z, np.where(paired, z[..., ::-1], 0), bounded=self.sides_bounded)
         return (1 - self.sides_share) * z + self.sides_share * sides
 
 
-def beyond_the_mirror(z: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
-    """sign(z) sqrt(|z (z - z')|) where z exceeds the other side's z' in its own direction, else 0."""
-    return np.sign(z) * np.sqrt(np.maximum(z * (z - mirrored), 0))
+def beyond_the_mirror(z: np.ndarray, mirrored: np.ndarray, *, bounded: bool = True) -> np.ndarray:
+    """sign(z) sqrt(|z (z - z')|) where z exceeds the other side's z' in its own direction, else 0; at most |z|."""
+    beyond = np.sqrt(np.maximum(z * (z - mirrored), 0))
+    return np.sign(z) * (np.minimum(beyond, np.abs(z)) if bounded else beyond)

@@ -266,7 +266,13 @@ def _standard(tensors: dict[str, Tensor], name: str, chosen: dict) -> HealthySta
         for term in ("flow", "place")
     ]
     spread = ScanSpread(**chosen["spread"]) if "spread" in chosen else None
-    return HealthyStandard(*terms, chosen["place_weight"], chosen.get("sides_share", 0.0), spread)
+    return HealthyStandard(
+        *terms,
+        chosen["place_weight"],
+        chosen.get("sides_share", 0.0),
+        sides_bounded=chosen.get("sides_bounded", False),  # models calibrated before there were bounds
+        spread=spread,
+    )
 
 
 def _codec(model: Model, device: str, store: ModelStore) -> Codec:

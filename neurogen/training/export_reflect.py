@@ -186,6 +186,7 @@ def manifest_of(task: "SliceTask", detector: Detector, calibration: dict, record
                 "place_floor": standard.place.floor,
                 "place_weight": standard.place_weight,
                 "sides_share": standard.sides_share,
+                "sides_bounded": standard.sides_bounded,
                 **({} if standard.spread is None else {"spread": asdict(standard.spread)}),
             }
             for name, standard in detector.healthy.items()
