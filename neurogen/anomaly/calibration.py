@@ -33,8 +33,7 @@ def volume_threshold(scores: Sequence[np.ndarray], voxel_ml: float, *, step: flo
         for score in scores:
             worst = _scan_threshold(score, voxel_ml, step, worst)
         return worst * step
-    thresholds = [_scan_threshold(score, voxel_ml, step) * step for score in scores]
-    return float(np.quantile(thresholds, TOLERATED_SHARE, method="higher"))
+    return _held_by_most([_scan_threshold(score, voxel_ml, step) * step for score in scores])
 
 
 def operating_threshold(scores: Sequence[np.ndarray], voxel_ml: float, *, step: float = 0.01) -> float:
@@ -46,11 +45,16 @@ def operating_threshold(scores: Sequence[np.ndarray], voxel_ml: float, *, step: 
     from scipy.stats import t
 
     needed = np.array([_scan_threshold(score, voxel_ml, step) * step for score in scores])
-    held = float(np.quantile(needed, TOLERATED_SHARE, method="higher"))
+    held = _held_by_most(needed)
     n = len(needed)
     if n < 2:
         return held
     return max(held, float(needed.mean() + t.ppf(TOLERATED_SHARE, n - 1) * needed.std(ddof=1) * np.sqrt(1 + 1 / n)))
+
+
+def _held_by_most(needed: Sequence[float]) -> float:
+    """The lowest of the thresholds that scans need at which 19 of 20 of these scans have theirs."""
+    return float(np.quantile(needed, TOLERATED_SHARE, method="higher"))
 
 
 def _scan_threshold(score: np.ndarray, voxel_ml: float, step: float, at_least: int = 0) -> int:

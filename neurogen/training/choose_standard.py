@@ -54,9 +54,10 @@ def choose_volume_standard(
     for sigma in VOLUME_SIGMAS_CELLS:
         marked, quiet = _smoothed(planted, sigma), _smoothed(calibration, sigma)
         for standard in _candidates(_smoothed(healthy, sigma), sigma, VOLUME_PLACE_WEIGHTS, VOLUME_SIDES_SHARES):
-            spread = ScanSpread.fit(standard.score(quiet), quiet.brain, quantile=SPREAD_QUANTILE)
+            healthy_scores = standard.score(quiet)
+            spread = ScanSpread.fit(healthy_scores, quiet.brain, quantile=SPREAD_QUANTILE)
             standard = replace(standard, spread=spread)
-            threshold = volume_threshold(list(standard.score(quiet)), cell_ml)
+            threshold = volume_threshold(list(map(spread.equalize, healthy_scores, quiet.brain)), cell_ml)
             score = np.abs(standard.score(marked))
             recall = _recall(score > threshold, truth, SMALLEST_ML / cell_ml)
             tried[_mix(standard)] = max(round(recall, 4), tried.get(_mix(standard), 0.0))

@@ -7,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurogen.anomaly.correction import Correction
-from neurogen.anomaly.detector import Detector, ScoreSettings
+from neurogen.anomaly.detector import ScoreSettings
 from neurogen.anomaly.masked_diffusion import STEPS, PatchSettings, cosine_alpha_bar, draw_mask, draw_noise
 from neurogen.errors import UsageError
 from neurogen.models import ModelStore
@@ -60,11 +59,6 @@ class MaskedTask(SliceTask):
         self.validation = ScoreSettings(steps=settings.validation_steps)
         self.network = self._build()
 
-    @property
-    def correction(self) -> Correction:
-        """The method as the exported model will run it."""
-        raise NotImplementedError
-
     def take_over(self, network: torch.nn.Module, trained: VelocityUNet) -> None:
         """Start `network` from a trained velocity field."""
         raise NotImplementedError
@@ -105,20 +99,6 @@ class MaskedTask(SliceTask):
         low, high = (batch.scale.background, batch.scale.top) if self.in_pixels else (-np.inf, np.inf)
         masked = torch.from_numpy(mask[:, None].astype(np.float32))
         return batch.code.float(), noise, masked, batch.contrast, batch.context, low * bound, high * bound
-
-    def detector(self) -> Detector:
-        """The network as it is now, behind the detector's interface (without healthy statistics)."""
-        device = next(self.network.parameters()).device
-        return Detector(
-            self.network,
-            self.codec,
-            self.scales,
-            self.contexts,
-            {},
-            correction=self.correction,
-            levelings=self.levelings(),
-            device=device,
-        )
 
     def export(self, out: Path, network_state: dict[str, Tensor], record: dict) -> None:
         from neurogen.training.export_masked import export_masked

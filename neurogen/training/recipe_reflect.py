@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neurogen.anomaly.correction import ReflectCorrection
 from neurogen.anomaly.corruption import CorruptionSettings, draw_corruption
-from neurogen.anomaly.detector import Detector
 from neurogen.anomaly.reflect import RectifiedFlow, reflow_target
 from neurogen.anomaly.textures import texture_bank
 from neurogen.models import ModelStore
@@ -55,6 +55,7 @@ class ReflectTask(SliceTask):
     """Batches, loss, validation and export of the flow; see `neurogen.training.loop.Task`."""
 
     settings: ReflectSettings
+    correction = ReflectCorrection()
 
     def __init__(self, cache: SliceCache, settings: ReflectSettings, *, facts: dict, store: ModelStore | None = None):
         super().__init__(cache, settings, facts=facts, store=store)
@@ -104,13 +105,6 @@ class ReflectTask(SliceTask):
         if self.in_pixels:  # intensities outside the scale do not exist
             corrupted = np.clip(corrupted, batch.scale.background, batch.scale.top)
         return torch.from_numpy(corrupted)
-
-    def detector(self) -> Detector:
-        """The network as it is now, behind the detector's interface (without healthy statistics)."""
-        device = next(self.network.parameters()).device
-        return Detector(
-            self.network, self.codec, self.scales, self.contexts, {}, levelings=self.levelings(), device=device
-        )
 
     def export(self, out: Path, network_state: dict[str, Tensor], record: dict) -> None:
         from neurogen.training.export_reflect import export_reflect

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from neurogen.anomaly.codec import Codec, PixelCodec
 from neurogen.anomaly.contrast_scale import FLAIR, T1W, ContrastScale
+from neurogen.anomaly.correction import Correction
 from neurogen.anomaly.detector import Detector, ScoreSettings, autoencoder_codec
 from neurogen.anomaly.leveling import Leveling
 from neurogen.errors import InputRefused, UsageError
@@ -68,6 +69,7 @@ class SliceTask:
 
     network: torch.nn.Module
     validation = ScoreSettings()
+    correction: Correction  # the method as the exported model will run it
 
     def __init__(self, cache: SliceCache, settings: SliceSettings, *, facts: dict, store: ModelStore | None = None):
         self.cache, self.settings, self.facts = cache, settings, facts
@@ -113,7 +115,16 @@ class SliceTask:
 
     def detector(self) -> Detector:
         """The network as it is now, behind the detector's interface (without healthy statistics)."""
-        raise NotImplementedError
+        return Detector(
+            self.network,
+            self.codec,
+            self.scales,
+            self.contexts,
+            {},
+            correction=self.correction,
+            levelings=self.levelings(),
+            device=next(self.network.parameters()).device,
+        )
 
     def healthy_batches(
         self, count: int, generator: torch.Generator
