@@ -22,6 +22,7 @@ LAYERS = (
         "training.export_",
         "training.choose_standard",
         "training.healthy_context",
+        "training.level_slices",
         "training.healthy_volumes",
         "training.fit_",
         "training.slice_task",

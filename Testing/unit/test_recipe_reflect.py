@@ -9,9 +9,11 @@ from builders import phantom
 
 from neurogen.anomaly.detector import ScoreSettings, load_detector
 from neurogen.anomaly.score import score_slices, score_volume
-from neurogen.models import ModelStore
+from neurogen.models import ModelStore, write_model
+from neurogen.networks.small_weights import reduced
 from neurogen.preprocess.grid import GRID_AFFINE, GRID_SHAPE
 from neurogen.training import export_reflect
+from neurogen.training.artifacts import ArtifactSettings
 from neurogen.training.cache import SliceCache, to_uint8, write_index, write_scan
 from neurogen.training.dataset import add_pictures
 from neurogen.training.healthy_context import volume_of
@@ -76,6 +78,38 @@ def test_train_export_score_and_reflow(cache, store):
     on = ReflectTask(subject, replace(SMALL, start_from="tiny", widths=(16, 32)), facts={})  # its network wins
     for name, value in model.weights().items():
         assert torch.equal(on.network.state_dict()[name].half(), value)
+
+    weights = {name: value.float() for name, value in model.weights().items()}
+    write_model(store / "tiny-8-bit", {k: v for k, v in model.manifest.items() if k != "files"}, reduced(weights))
+    small = ReflectTask(subject, replace(SMALL, start_from=str(store / "tiny-8-bit")), facts={})
+    for name, value in small.network.state_dict().items():
+        torch.testing.assert_close(value, weights[name], atol=float(weights[name].abs().max()) / 200 + 1e-3, rtol=0)
+
+
+def test_training_slices_are_leveled_where_detection_levels(cache):
+    """With leveling, without it, and for the slices of one level, which have no volume to level."""
+    slices = SliceCache.load(cache)
+    chosen = {name: slices.where(split="train", contrast=name)[4:6] for name in ("t1w", "flair")}
+    leveled, plain = (ReflectTask(slices, replace(SMALL, leveling_cells=cells), facts={}) for cells in (8.0, None))
+    same = {name: torch.equal(*(t._slabs(index, name)[0] for t in (leveled, plain))) for name, index in chosen.items()}
+    assert same == {"t1w": False, "flair": True}
+    assert leveled.detector().levelings.keys() == {"t1w"} and not plain.detector().levelings
+
+
+def test_healthy_batches_hold_artifacts_in_the_target(cache):
+    """Shown as healthy: the corrupted slice differs from its target only where it was corrupted."""
+    slices = SliceCache.load(cache)
+    settings = replace(SMALL, artifacts=ArtifactSettings(noise_share=1.0, noise=0.5))
+    without = replace(SMALL, artifacts=ArtifactSettings(motion_share=0.0, resolution_share=0.0, noise_share=0.0))
+    restless, quiet = (
+        next(ReflectTask(slices, s, facts={}).healthy_batches(8, torch.Generator().manual_seed(1)))[0].code
+        for s in (settings, without)
+    )
+    assert roughness(restless) > 1.5 * roughness(quiet)
+
+
+def roughness(code):
+    return float(code.diff(dim=-1).abs().mean())
 
 
 def test_blended_weights_lie_between_start_and_end():

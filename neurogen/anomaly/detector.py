@@ -192,9 +192,7 @@ class Detector:
         """What is left of the receive field in slabs (K, H, W); 1 where the model does not level."""
         if contrast not in self.levelings:
             return np.ones((1, 1, 1), np.float32)
-        share = _pooled(inside.astype(np.float32))
-        cells = _pooled(slabs * inside) / np.maximum(share, 1e-3)
-        return refined(self.levelings[contrast].field(cells, share >= 0.5), slabs.shape)
+        return refined(self.levelings[contrast].field_of_slabs(slabs, inside), slabs.shape)
 
     def _sigma(self, contrast: str, settings: ScoreSettings) -> float:
         if settings.sigma_cells is not None:

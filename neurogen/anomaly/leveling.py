@@ -60,6 +60,11 @@ class Leveling:
             field = self._smooth(weight * ratio) / np.maximum(total, 1e-6 * weight.max())
         return np.exp(field).astype(np.float32)
 
+    def field_of_slabs(self, slabs: np.ndarray, inside: np.ndarray) -> np.ndarray:
+        """The field of slabs (K, 2 h, 2 w) of a scan with their brain, on cells (K, h, w)."""
+        share = _cells(inside.astype(np.float32))
+        return self.field(_cells(slabs * inside) / np.maximum(share, 1e-3), share >= 0.5)
+
     def _smooth(self, values: np.ndarray) -> np.ndarray:
         return gaussian_filter(values.astype(np.float32), self.sigma_cells, truncate=3)
 
@@ -67,3 +72,9 @@ class Leveling:
 def refined(field: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A field of cells on a finer grid that covers the same space, linear."""
     return zoom(field, np.array(shape) / field.shape, order=1, grid_mode=True, mode="nearest")
+
+
+def _cells(pixels: np.ndarray) -> np.ndarray:
+    """(K, 2 h, 2 w) -> (K, h, w): means of 2 x 2 pixels."""
+    count, rows, columns = pixels.shape
+    return pixels.reshape(count, rows // 2, 2, columns // 2, 2).mean((2, 4))

@@ -14,6 +14,7 @@ from neurogen.anomaly.detector import SLAB, Detector, ScoreSettings
 from neurogen.preprocess.grid import to_slices
 from neurogen.synth.lesions import KINDS, plant_lesion
 from neurogen.training.cache import SliceCache
+from neurogen.training.level_slices import SliceLeveling
 
 SEED = 4711
 VOLUME_ML = (0.2, 40.0)
@@ -58,14 +59,22 @@ class PlantedSlices:
 
 
 def plant_in_slices(
-    cache: SliceCache, contrast: str, count: int, *, split: str = "calibrate", kinds: Sequence[str] = KINDS
+    cache: SliceCache,
+    contrast: str,
+    count: int,
+    *,
+    split: str = "calibrate",
+    kinds: Sequence[str] = KINDS,
+    level: SliceLeveling | None = None,
 ) -> PlantedSlices:
-    """One lesion in each of `count` slices of a split, spread over its scans and levels; kinds in turn."""
+    """One lesion in each of `count` slices of a split, spread over its scans and levels; kinds in turn. `level` takes
+    the scan's field out first."""
     available = cache.where(split=split, contrast=contrast)
     available = available[cache.coverage[available] > 0.15]  # room for every size
     chosen = available[np.linspace(0, len(available) - 1, count).round().astype(int)]
     healthy = cache.images[chosen].astype(np.float32) / 255
     brain = healthy > 0
+    healthy = healthy if level is None else level(healthy, chosen)
     rng = np.random.default_rng(SEED)
     planted = [
         _plant(image, inside, kinds[k % len(kinds)], rng)

@@ -20,6 +20,7 @@ from neurogen.anomaly.reflect import RectifiedFlow, reflow_target
 from neurogen.anomaly.textures import texture_bank
 from neurogen.models import ModelStore
 from neurogen.networks.factory import build, load_network
+from neurogen.networks.small_weights import restored
 from neurogen.progress import Progress, portion, silent
 from neurogen.training.cache import SliceCache
 from neurogen.training.dataset import data_facts, open_slices
@@ -110,7 +111,7 @@ class ReflectTask(SliceTask):
         from neurogen.training.export_reflect import export_reflect
 
         if self.settings.start_from is not None:
-            network_state = blend(self.start.weights(), network_state, self.settings.start_weight)
+            network_state = blend(restored(self.start.weights()), network_state, self.settings.start_weight)
         self.network.load_state_dict(network_state)
         self.network.eval()
         export_reflect(self, Path(out) / self.settings.model_id, record | {"settings": asdict(self.settings)})
@@ -120,7 +121,7 @@ class ReflectTask(SliceTask):
             torch.manual_seed(self.settings.loop.seed)
             network = build(self.network_description())
         if self.start is not None:
-            network.load_state_dict({name: value.float() for name, value in self.start.weights().items()})
+            network.load_state_dict(restored(self.start.weights()))
         return network
 
 

@@ -1,8 +1,8 @@
 """What the recipes of all slice detectors share: healthy slices to corrupt, and validation on planted lesions.
 
-Healthy slices are varied (augment.py) and brought to the codec's space; what is done to them there, and what a network
-learns from it, is the recipe's own. Validation is what counts in the end: how well lesions planted in kept-apart
-healthy slices are found, lesions of kinds that no training ever draws.
+Healthy slices are leveled, varied (augment.py), given artifacts (artifacts.py) and brought to the codec's space; what
+is done to them there, and what a network learns from it, is the recipe's own. Validation is what counts in the end: how
+well lesions planted in kept-apart healthy slices are found, lesions of kinds that no training ever draws.
 """
 
 from collections.abc import Iterator
@@ -19,9 +19,11 @@ from neurogen.anomaly.detector import Detector, ScoreSettings, autoencoder_codec
 from neurogen.anomaly.leveling import Leveling
 from neurogen.errors import InputRefused, UsageError
 from neurogen.models import ModelStore
+from neurogen.training.artifacts import ArtifactSettings, add_artifacts
 from neurogen.training.augment import AugmentSettings, augment
 from neurogen.training.cache import SliceCache
 from neurogen.training.healthy_context import healthy_context, slab_of
+from neurogen.training.level_slices import SliceLeveling
 from neurogen.training.loop import LoopSettings
 from neurogen.training.planted_validation import plant_in_slices
 
@@ -38,8 +40,9 @@ class SliceSettings:
     blocks: int = 2
     shares: dict[str, float] = field(default_factory=lambda: {"t1w": 0.6, "flair": 0.4})  # of a batch
     augmentation: AugmentSettings = field(default_factory=AugmentSettings)
+    artifacts: ArtifactSettings = field(default_factory=ArtifactSettings)
     validation_slices: int = 40  # per contrast
-    leveling_cells: float | None = 8.0  # how smooth a field is leveled in volumes (leveling.py), in pixels; None: not
+    leveling_cells: float | None = 8.0  # how smooth a field is taken out of scans (leveling.py), in pixels; None: not
     loop: LoopSettings = field(
         default_factory=lambda: LoopSettings(
             steps=6000,
@@ -80,7 +83,11 @@ class SliceTask:
         )
         self.contexts = {name: healthy_context(cache, name, s, self.codec) for name, s in self.scales.items()}
         self._train = {name: cache.where(split="train", contrast=name) for name in self.scales}
-        self._planted = {name: plant_in_slices(cache, name, settings.validation_slices) for name in self.scales}
+        self._level = {name: SliceLeveling(cache, leveling) for name, leveling in self.levelings().items()}
+        self._planted = {
+            name: plant_in_slices(cache, name, settings.validation_slices, level=self._level.get(name))
+            for name in self.scales
+        }
 
     def scales_of(self, cache: SliceCache) -> dict[str, ContrastScale]:
         """The intensity scales of the contrasts in a cache. Raises InputRefused for a contrast without one."""
@@ -138,20 +145,22 @@ class SliceTask:
 
     def _healthy_of(self, name: str, count: int, rng: np.random.Generator, generator: torch.Generator) -> HealthyBatch:
         scale, chosen = self.scales[name], self._train[name][rng.integers(0, len(self._train[name]), count)]
-        slices, brain = self._slabs(chosen, scale)
+        slices, brain = self._slabs(chosen, name)
         if self.in_pixels:  # varied as coarse as the network sees them: a quarter of the work
             slices, brain = self.codec.encode(slices, scale), self.codec.encode(brain, scale)
         background = torch.full((count, 1, 1, 1), scale.background)
         pixel_mm = float(self.codec.factor) if self.in_pixels else 1.0
         slices, brain = augment(slices, brain, background, pixel_mm, self.settings.augmentation, generator)
+        slices = background + add_artifacts(slices - background, pixel_mm, self.settings.artifacts, generator)
         slices = torch.where(brain > 0, slices.clamp(scale.background, scale.top), background)
         code = slices if self.in_pixels else self.codec.encode(slices, scale)
         cells = torch.nn.functional.adaptive_avg_pool2d(brain, code.shape[-2:])[:, 0].numpy() >= 0.5
         context = self.contexts[name][slab_of(self.cache, chosen, scale)]
         return HealthyBatch(scale, code, cells, torch.full((count,), scale.index), context)
 
-    def _slabs(self, chosen: np.ndarray, scale: ContrastScale) -> tuple[Tensor, Tensor]:
-        """Standardized slabs and brains (B, 1, 192, 160): the mean of a slice and the next one of the same scan."""
+    def _slabs(self, chosen: np.ndarray, name: str) -> tuple[Tensor, Tensor]:
+        """Standardized slabs and brains (B, 1, 192, 160): the mean of a slice and the next one of the same scan,
+        leveled as detection will level them."""
         following = np.minimum(chosen + 1, len(self.cache) - 1)
         paired = (self.cache.subject[following] == self.cache.subject[chosen]) & (
             self.cache.level[following] == self.cache.level[chosen] + 1
@@ -160,7 +169,9 @@ class SliceTask:
         pair = np.stack([self.cache.images[chosen], self.cache.images[following]]).astype(np.float32) / 255
         inside = (pair > 0).sum(0)
         slab = pair.sum(0) / np.maximum(inside, 1)
-        standardized = scale.standardize(slab, inside > 0)
+        if name in self._level:
+            slab = self._level[name](slab, chosen)
+        standardized = self.scales[name].standardize(slab, inside > 0)
         return torch.from_numpy(standardized)[:, None], torch.from_numpy((inside > 0).astype(np.float32))[:, None]
 
     def validate(self) -> dict[str, float]:
