@@ -20,6 +20,10 @@ SIDES = (
     "left (A = front). Color is drawn from half the threshold on and saturates at three times the threshold; "
     "red is brighter, blue darker than healthy; white lines enclose marked regions."
 )
+SPREAD = (
+    " Green shows how far the methods disagree: the standard deviation between their scores, in healthy standard "
+    "deviations, clear below 1."
+)
 _MISSING = "not stated"
 _ELSEWHERE = ("name", "sha256", "model", "model_version", "model_sha256")  # facts that have a line of their own
 
@@ -35,11 +39,12 @@ def write_report(path: Path, detection: "Detection", volume: "Volume", record: M
 def render(detection: "Detection", pictures: "Sequence[Picture]", record: Mapping[str, Any]) -> str:
     """The HTML text."""
     name = record["input"]["file"] or "scan"
+    sides = SIDES if detection.uncertainty is None else SIDES + SPREAD
     body = [
         f'<header><p class="notice">{NOTICE}</p><h1>{escape(name)}</h1><p class="lead">{_summary(detection.table)}</p>',
         f"<p>{escape(detection.operating_point.sentence)}</p></header>",
         _warnings(detection.warnings),
-        f"<section><h2>Pictures</h2><p>{escape(SIDES)}</p>{''.join(map(_figure, pictures))}</section>",
+        f"<section><h2>Pictures</h2><p>{escape(sides)}</p>{''.join(map(_figure, pictures))}</section>",
         f"<section><h2>Marked regions</h2>{_lesion_table(detection.table)}</section>",
         f'<section class="columns">{_scan_facts(record)}{_settings(record)}{_versions(record)}</section>',
         f"<footer>{NOTICE} Made by NeuroGen {escape(record['versions']['neurogen'])} on {escape(_finished(record))}. "
@@ -112,10 +117,12 @@ def _scan_facts(record: Mapping[str, Any]) -> str:
 
 
 def _settings(record: Mapping[str, Any]) -> str:
-    model = record["model"]
+    model, members = record["model"], record["facts"].get("ensemble", ())
+    names = ", ".join(f"{member['id']} {member['version']}" for member in members)
+    hashes = ", ".join(member["weights_sha256"] for member in members)
     facts = {
-        "Model": f"{model['id']} {model['version']} ({model['method']})",
-        "Weights SHA-256": model["weights_sha256"],
+        "Model": f"mean of {names}" if members else f"{model['id']} {model['version']} ({model['method']})",
+        "Weights SHA-256": hashes or model["weights_sha256"],
         "License of weights": model["licence"],
         "Threshold": f"{record['operating_point']['threshold']:.3g} SD",
         **{_words(key): value for key, value in record["settings"].items() if key not in ("model", "threshold")},

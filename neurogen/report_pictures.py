@@ -1,4 +1,6 @@
-"""The pictures of a report: input, pseudo-healthy and heat map side by side, patient's right on the left.
+"""The pictures of a report: input, pseudo-healthy, heat map and, of several methods, how far these disagree.
+
+They stand side by side, the patient's right on the left.
 
 Arrays are shown along their own voxel axes, reordered to RAS; an oblique scan is cut along its own planes.
 """
@@ -23,11 +25,13 @@ AXIAL_ROWS = 4
 ROW_DISTANCE_MM = 12.0  # between two axial pictures
 MARGIN_MM = 8.0  # shown around the brain
 SCALE_ENDS = 3.0  # the color scale ends at this multiple of the threshold
+SPREAD_FROM, SPREAD_ENDS = 1.0, 3.0  # of the scale of the spread between methods, healthy standard deviations
 _PANEL_INCHES = 3.0
 _DPI = 110
 # Patient's right (sagittal: front) on the left of the picture: which in-plane axes to flip is the same for all planes.
 _SIDES = {"axial": ("R", "L"), "coronal": ("R", "L"), "sagittal": ("A", "P")}
 _BRIGHT = ((0.55, 0.0, 0.05), (0.95, 0.35, 0.05), (1.0, 0.93, 0.45))
+_SPREAD = ((0.0, 0.27, 0.11), (0.3, 0.77, 0.33), (0.94, 1.0, 0.8))
 _DARK = ((0.05, 0.1, 0.55), (0.05, 0.5, 0.95), (0.65, 0.97, 1.0))
 
 
@@ -52,6 +56,7 @@ class Scene:
     affine: np.ndarray
     window: tuple[float, float]
     threshold: float
+    spread: np.ndarray | None = None  # between methods
 
 
 def make_pictures(detection: "Detection", volume: Volume) -> tuple[Picture, ...]:
@@ -92,6 +97,17 @@ def heat_colors(threshold: float) -> "ListedColormap":
     return ListedColormap(np.column_stack([colors, alpha]), name=f"healthy deviations, threshold {threshold:g}")
 
 
+def spread_colors() -> "ListedColormap":
+    """Colors over [0, SPREAD_ENDS] healthy standard deviations: green, lighter where methods disagree more, clear below
+    SPREAD_FROM."""
+    from matplotlib.colors import ListedColormap
+
+    values = np.linspace(0, SPREAD_ENDS, 301)
+    stops = np.linspace(SPREAD_FROM, SPREAD_ENDS, len(_SPREAD))
+    hue = np.stack([np.interp(values, stops, channel) for channel in zip(*_SPREAD)], 1)
+    return ListedColormap(np.column_stack([hue, 0.85 * (values >= SPREAD_FROM)]), name="spread between methods")
+
+
 def displayed(section: np.ndarray) -> np.ndarray:
     """(first, second) in-plane RAS axes -> rows and columns of a picture: top = second axis up, left = first axis high.
 
@@ -120,6 +136,7 @@ def _scene(detection: "Detection", volume: Volume) -> Scene:
         affine,
         (float(min(scan.array.min(), 0)), float(np.percentile(shown, 99.7)) * 1.05),
         float(detection.operating_point.threshold),
+        None if detection.uncertainty is None else cropped(detection.uncertainty),
     )
 
 
@@ -153,34 +170,44 @@ def _picture(scene: Scene, plane: str, index: int) -> Picture:
 
 
 def _row(scene: Scene, plane: str, index: int) -> "Figure":
-    """Three panels and the color scale, on black."""
-    from matplotlib.figure import Figure
-
+    """Three panels and the color scale, on black; a fourth with its scale where the spread between methods is known."""
     axis = PLANES.index(plane)
     spacing = np.delete(np.linalg.norm(scene.affine[:3, :3], axis=0), axis)
     scan, healthy, score, labels = (
         displayed(part.take(index, axis)) for part in (scene.scan, scene.pseudo_healthy, scene.score, scene.labels)
     )
     height_mm, width_mm = scan.shape[0] * spacing[1], scan.shape[1] * spacing[0]
-    figure = Figure(
-        figsize=(3 * _PANEL_INCHES + 0.95, _PANEL_INCHES * height_mm / width_mm + 0.3), dpi=_DPI, facecolor="black"
-    )
-    grid = figure.add_gridspec(
-        1, 4, width_ratios=(1, 1, 1, 0.05), wspace=0.02, left=0.005, right=0.925, top=0.92, bottom=0.01
-    )
-    panels = [figure.add_subplot(grid[0, column]) for column in range(3)]
+    isJoint = scene.spread is not None
+    figure, panels, bars = _canvas(_PANEL_INCHES * height_mm / width_mm + 0.3, scales=2 if isJoint else 1)
     extent = (0, width_mm, 0, height_mm)
-    for panel, image, title in zip(
-        panels, (scan, healthy, scan), ("input", "pseudo-healthy", "deviation from healthy")
-    ):
+    titles = ("input", "pseudo-healthy", "deviation from healthy", "spread between methods")
+    for panel, image, title in zip(panels, (scan, healthy, scan, scan), titles):
         low, high = scene.window
         panel.imshow(image, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bilinear")
         _label(panel, title, _SIDES[plane])
-    _draw_heat(figure, panels[2], figure.add_subplot(grid[0, 3]), score, scene.threshold, extent)
+    _draw_heat(figure, panels[2], bars[0], score, scene.threshold, extent)
+    if isJoint:
+        _draw_spread(figure, panels[3], bars[1], displayed(scene.spread.take(index, axis)), extent)
     if labels.any():
         outline = (labels > 0).astype(float).repeat(4, 0).repeat(4, 1)  # so that the line follows the voxels' edges
-        panels[2].contour(outline, [0.5], colors="white", linewidths=0.8, extent=extent, origin="upper")
+        for panel in panels[2:]:
+            panel.contour(outline, [0.5], colors="white", linewidths=0.8, extent=extent, origin="upper")
     return figure
+
+
+def _canvas(height: float, *, scales: int) -> tuple["Figure", list, list]:
+    """A black figure with two panels and, for each color scale, a panel more; figure, panels, places of the scales."""
+    from matplotlib.figure import Figure
+
+    width = (2 + scales) * _PANEL_INCHES + 0.95 * scales
+    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="black")
+    ratios = (1, 1, *(1, 0.05, 0.22) * scales)
+    grid = figure.add_gridspec(
+        1, len(ratios), width_ratios=ratios, wspace=0.02, left=0.005, right=0.995, top=0.92, bottom=0.01
+    )
+    columns = (0, 1, *(2 + 3 * k for k in range(scales)))
+    panels = [figure.add_subplot(grid[0, column]) for column in columns]
+    return figure, panels, [figure.add_subplot(grid[0, column + 1]) for column in columns[2:]]
 
 
 def _draw_heat(figure: "Figure", panel, bar, score: np.ndarray, threshold: float, extent) -> None:
@@ -188,9 +215,19 @@ def _draw_heat(figure: "Figure", panel, bar, score: np.ndarray, threshold: float
     heat = panel.imshow(
         score, cmap=heat_colors(threshold), vmin=-ends, vmax=ends, extent=extent, interpolation="nearest"
     )
-    scale = figure.colorbar(heat, cax=bar, extend="both")
-    ticks = np.linspace(-ends, ends, 7)
-    scale.set_ticks(ticks, labels=[f"{value:+.1f}" if value else "0" for value in ticks])
+    ticks = {value: f"{value:+.1f}" if value else "0" for value in np.linspace(-ends, ends, 7)}
+    _scale(figure, heat, bar, ticks, extend="both")
+
+
+def _draw_spread(figure: "Figure", panel, bar, spread: np.ndarray, extent) -> None:
+    green = panel.imshow(spread, cmap=spread_colors(), vmin=0, vmax=SPREAD_ENDS, extent=extent, interpolation="nearest")
+    _scale(figure, green, bar, {value: f"{value:g}" for value in (0, 1, 2, 3)}, extend="max")
+
+
+def _scale(figure: "Figure", drawn, bar, ticks: dict[float, str], *, extend: str) -> None:
+    """The color scale of what was drawn, white on black, with these ticks and their labels."""
+    scale = figure.colorbar(drawn, cax=bar, extend=extend)
+    scale.set_ticks(list(ticks), labels=list(ticks.values()))
     scale.set_label("healthy standard deviations", color="white", fontsize=8, labelpad=1)
     scale.outline.set_edgecolor("white")
     bar.tick_params(colors="white", labelsize=7, length=2, pad=2)

@@ -75,6 +75,43 @@ def test_nothing_marked_is_no_clean_bill_of_health(scan):
     assert "does not mean that the brain is healthy" in render(detection, make_pictures(detection, scan), RECORD)
 
 
+def joint(scan: Volume):
+    """A detection by two methods that disagree by 2.5 in the lower half of the brain, and by 0.4 above."""
+    from dataclasses import replace
+
+    detection = fake_detect(scan, DetectionSettings())
+    spread = np.full(scan.shape, 0.4, np.float32)
+    spread[:, :, : round(np.argwhere(detection.brain.array)[:, 2].mean())] = 2.5
+    return replace(detection, uncertainty=Volume(spread, scan.affine))
+
+
+def test_of_several_methods_the_spread_is_pictured_and_all_are_named(scan, html):
+    members = [{"id": name, "version": "2", "weights_sha256": name[-1] * 64} for name in ("model-a", "model-b")]
+    detection = joint(scan)
+    record = RECORD | {"facts": RECORD["facts"] | {"ensemble": members}}
+    text = render(detection, make_pictures(detection, scan), record)
+    assert "mean of model-a 2, model-b 2" in text and "a" * 64 in text and "b" * 64 in text
+    assert "how far the methods disagree" in text and "how far the methods disagree" not in html
+
+
+def test_green_pixels_lie_where_methods_disagree(scan):
+    """Of the coronal row: in the lower half of the fourth panel, and in none of a single method's picture."""
+    import io
+
+    from matplotlib.image import imread
+
+    def green(detection) -> np.ndarray:
+        (picture,) = [one for one in make_pictures(detection, scan) if one.plane == "coronal"]
+        rgb = imread(io.BytesIO(picture.png))[..., :3]
+        return rgb[..., 1] - np.maximum(rgb[..., 0], rgb[..., 2]) > 0.15
+
+    assert not green(fake_detect(scan, DetectionSettings())).any()
+    found = green(joint(scan))
+    rows, columns = np.nonzero(found[:, : int(0.93 * found.shape[1])])  # without its scale
+    assert len(rows) > 1000 and columns.min() > 0.6 * found.shape[1]
+    assert 0.45 * len(found) < rows.min() < 0.6 * len(found)
+
+
 @pytest.mark.parametrize("name", ["oblique", "las", "sagittal-stack"])
 def test_every_geometry_is_pictured(name):
     scan = scan_of(name)
