@@ -21,11 +21,14 @@ _TREE = Path(__file__).resolve().parents[1]
 if (_TREE / "NeuroGenLib").is_dir() and str(_TREE) not in sys.path:
     sys.path.append(str(_TREE))
 
+from NeuroGenADLib import views  # noqa: E402
+from NeuroGenADLib.comparison import Comparison, atSamePoint, compareMarkings, markingsKey  # noqa: E402
 from NeuroGenADLib.detection_job import DetectionJob  # noqa: E402
 from NeuroGenADLib.lesion_nodes import showCut  # noqa: E402
 from NeuroGenADLib.recut import CutSettings, Recutter  # noqa: E402
 from NeuroGenADLib.result import Result  # noqa: E402
 from NeuroGenADLib.sample_data import registerSampleData  # noqa: E402
+from NeuroGenADLib.settings import ViewSettings  # noqa: E402
 
 from neurogen.anomaly import DetectionSettings  # noqa: E402
 from NeuroGenLib.module_logic import JobLogicMixin  # noqa: E402
@@ -93,7 +96,8 @@ class NeuroGenADLogic(JobLogicMixin, ScriptedLoadableModuleLogic):
 
     def __init__(self) -> None:
         ScriptedLoadableModuleLogic.__init__(self)
-        self._recutter: tuple[Any, Recutter] | None = None
+        self._recutters: dict[str, tuple[int, Recutter]] = {}
+        self._comparison: tuple[Any, Comparison] | None = None
 
     def start(
         self,
@@ -118,8 +122,9 @@ class NeuroGenADLogic(JobLogicMixin, ScriptedLoadableModuleLogic):
         return self._begin(DetectionJob, inputVolume, settings, mask=mask, recut=self.recut, **callbacks)
 
     def close(self, timeout: float = 5.0) -> Outcome | None:
-        """Cancel and wait until nothing is left of the job; forget the map that was cut."""
-        self._recutter = None
+        """Cancel and wait until nothing is left of the job; forget the maps that were cut."""
+        self._recutters.clear()
+        self._comparison = None
         return super().close(timeout)
 
     def recut(self, result: Result, settings: CutSettings) -> None:
@@ -131,12 +136,36 @@ class NeuroGenADLogic(JobLogicMixin, ScriptedLoadableModuleLogic):
         showCut(result, cut)
         result.cut = settings
 
+    def compare(self, first: Result, second: Result) -> Comparison:
+        """What two methods marked in one scan, both cut at the same operating point: the second follows the first.
+
+        Raises ValueError for results of different scans, and when the record or the regions of one were deleted.
+        """
+        cut = atSamePoint(first, second)
+        if cut != second.cut:
+            self.recut(second, cut)
+        key = markingsKey(first, second)
+        if self._comparison is None or self._comparison[0] != key:
+            self._comparison = (key, compareMarkings(first, second))
+        return self._comparison[1]
+
+    def show(self, result: Result, view: ViewSettings = ViewSettings(), *, beside: Result | None = None) -> None:
+        """Bring the slice views to a result, or to two methods' results of one scan beside each other.
+
+        The panel does so by itself; this is for scripts. Without a layout manager nothing happens.
+        """
+        views.showResult(result, view, beside=beside, layout=True)
+
     def _recutterOf(self, result: Result) -> Recutter:
-        """The cutter of this map, kept while the slider moves."""
-        key = (result.map.GetID(), result.map.GetImageData().GetMTime())
-        if self._recutter is None or self._recutter[0] != key:
-            self._recutter = (key, result.recutter())
-        return self._recutter[1]
+        """The cutter of this map, kept while the slider moves; of two maps at most, as many as are compared."""
+        name, changed = result.map.GetID(), result.map.GetImageData().GetMTime()
+        known = self._recutters.pop(name, None)
+        if known is None or known[0] != changed:
+            known = (changed, result.recutter())
+        while len(self._recutters) > 1:
+            del self._recutters[next(iter(self._recutters))]
+        self._recutters[name] = known
+        return known[1]
 
 
 #

@@ -1,13 +1,15 @@
-"""Showing results: overlay of an anomaly map, its legend, three volumes side by side, and where to look."""
+"""Showing results: an anomaly or uncertainty map over a volume, legends, volumes and methods side by side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import slicer
 
 from NeuroGenLib.heat import applyHeat, heatColorTable
 from NeuroGenLib.hierarchy import addToFolder, folderOf
 from NeuroGenLib.layouts import (
+    COMPARED_VIEWS,
     SIDE_BY_SIDE_VIEWS,
+    comparedLayout,
     compositeNodes,
     fitSlices,
     jumpTo,
@@ -15,6 +17,7 @@ from NeuroGenLib.layouts import (
     sideBySideLayout,
     standardLayout,
 )
+from NeuroGenLib.spread import applySpread
 
 __all__ = [
     "fitSlices",
@@ -24,10 +27,14 @@ __all__ = [
     "hideOverlay",
     "jumpTo",
     "linkSlices",
+    "sameWindow",
     "setOverlayOpacity",
+    "setWindow",
+    "showCompared",
     "showLegend",
     "showOverlay",
     "showSideBySide",
+    "showSpread",
     "sideBySideLayout",
     "standardLayout",
 ]
@@ -52,13 +59,14 @@ def showOverlay(
     Either volume may be None. The map gets a color table of its own, which lies in its result folder.
     """
     if foreground is not None:
-        table = applyHeat(foreground, threshold=threshold, signed=signed)
-        folder = folderOf(foreground)
-        if folder:
-            addToFolder(folder, table)
-    isNew = _setLayers(background, foreground, opacity, views)
-    if isNew:
-        fitSlices()
+        _keepTable(foreground, applyHeat(foreground, threshold=threshold, signed=signed))
+    _showLayers(background, foreground, opacity, views)
+
+
+def showSpread(background, spread, opacity: float = 0.7, *, views: tuple[str, ...] | None = None) -> None:
+    """Show over a volume how far methods disagree (healthy standard deviations, >= 0); clear where they agree."""
+    _keepTable(spread, applySpread(spread))
+    _showLayers(background, spread, opacity, views)
 
 
 def setOverlayOpacity(opacity: float) -> None:
@@ -86,7 +94,34 @@ def showSideBySide(inputNode, healthyNode, mapNode, opacity: float = 0.7, thresh
     return True
 
 
-def showLegend(node, title: str, *, labels: int = 5):
+def showCompared(columns: Sequence[tuple[object, object, float]], titles: Sequence[str], opacity: float = 0.7) -> bool:
+    """Two methods beside each other, linked and labelled; return whether there are views.
+
+    columns : background, map (or None) and the score below which the map is transparent, of each method
+    """
+    if not comparedLayout(titles):
+        return False
+    for views, (background, foreground, threshold) in zip(COMPARED_VIEWS, columns):
+        showOverlay(background, foreground, opacity, threshold, views=views)
+    linkSlices()
+    return True
+
+
+def sameWindow(node, reference) -> None:
+    """Show a volume with the brightness of another, so that toggling shows what differs and nothing else."""
+    display = reference.GetDisplayNode()
+    if display is not None:
+        setWindow(node, display.GetWindowLevelMin(), display.GetWindowLevelMax())
+
+
+def setWindow(node, low: float, high: float) -> None:
+    """Show a volume from black at `low` to white at `high`."""
+    display = node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(low, high)
+
+
+def showLegend(node, title: str, *, labels: int = 5, labelFormat: str = "%+.0f"):
     """Show what the colors of a volume mean, in every view that shows it; return the legend's display node.
 
     The views must exist before: a legend made earlier is not drawn. None where there is no color logic.
@@ -100,7 +135,7 @@ def showLegend(node, title: str, *, labels: int = 5):
     legend.SetSize(*LEGEND_SIZE)
     legend.SetPosition(*LEGEND_PLACE)
     legend.SetNumberOfLabels(labels)
-    legend.SetLabelFormat("%+.0f")
+    legend.SetLabelFormat(labelFormat)
     legend.SetVisibility(True)
     return legend
 
@@ -136,6 +171,18 @@ def flashSegment(segmentationNode, segmentId: str) -> None:
 
 def _hasSegment(segmentationNode, segmentId: str) -> bool:
     return segmentationNode.GetSegmentation().GetSegment(segmentId) is not None
+
+
+def _keepTable(volumeNode, table) -> None:
+    """The colors of a result lie in its folder."""
+    folder = folderOf(volumeNode)
+    if folder:
+        addToFolder(folder, table)
+
+
+def _showLayers(background, foreground, opacity: float, views: tuple[str, ...] | None) -> None:
+    if _setLayers(background, foreground, opacity, views):
+        fitSlices()
 
 
 def _setLayers(background, foreground, opacity: float, views: tuple[str, ...] | None) -> bool:

@@ -1,4 +1,9 @@
-"""Slice views: the three side by side, linked, and where they look. All tolerate the absence of a layout manager."""
+"""Slice views: the three side by side, two methods beside each other, linked, and where they look.
+
+All tolerate the absence of a layout manager.
+"""
+
+from collections.abc import Sequence
 
 import slicer
 
@@ -6,12 +11,17 @@ from NeuroGenLib.i18n import tr as _
 
 SIDE_BY_SIDE = 7431  # our number among the scene's layouts
 SIDE_BY_SIDE_VIEWS = ("NeuroGenInput", "NeuroGenHealthy", "NeuroGenDeviation")
+COMPARED = 7432  # two columns, a method each: an axial view above a coronal one
+COMPARED_VIEWS = (("NeuroGenFirstAxial", "NeuroGenFirstCoronal"), ("NeuroGenSecondAxial", "NeuroGenSecondCoronal"))
+OWN_VIEWS = (*SIDE_BY_SIDE_VIEWS, *COMPARED_VIEWS[0], *COMPARED_VIEWS[1])
+STANDARD_VIEWS = ("Red", "Green", "Yellow")
 _VIEW = """<item><view class="vtkMRMLSliceNode" singletontag="{tag}">
-<property name="orientation" action="default">Axial</property>
+<property name="orientation" action="default">{orientation}</property>
 <property name="viewlabel" action="default">{label}</property>
 <property name="viewcolor" action="default">{color}</property>
 </view></item>"""
 _COLORS = ("#F34A33", "#6EB04B", "#EDD54C")
+_COLUMN_COLORS = ("#E69F00", "#56B4E9")  # distinct for readers who do not tell red from green
 
 
 def layoutManager():
@@ -22,14 +32,30 @@ def layoutManager():
 
 def sideBySideLayout() -> bool:
     """Show input, pseudo-healthy and deviation beside each other; return whether there are views to show them in."""
-    manager = layoutManager()
-    if manager is None:
+    return _setLayout(SIDE_BY_SIDE, _sideBySideDescription())
+
+
+def comparedLayout(titles: Sequence[str]) -> bool:
+    """Show two methods beside each other, each view labelled by its title; return whether there are such views."""
+    if not _setLayout(COMPARED, _comparedDescription()):
         return False
-    node = manager.layoutLogic().GetLayoutNode()
-    if not node.IsLayoutDescription(SIDE_BY_SIDE):
-        node.AddLayoutDescription(SIDE_BY_SIDE, _sideBySideDescription())
-    manager.setLayout(SIDE_BY_SIDE)
+    for views, title in zip(COMPARED_VIEWS, titles):
+        labelViews(views, title)
     return True
+
+
+def labelViews(views: Sequence[str], label: str) -> None:
+    """Write into the bars of the named views what they show."""
+    for node in sliceNodes():
+        if node.GetLayoutName() in views:
+            node.SetLayoutLabel(label)
+
+
+def ownLayout() -> int:
+    """SIDE_BY_SIDE or COMPARED where one of them is in force, otherwise 0."""
+    manager = layoutManager()
+    layout = manager.layoutLogic().GetLayoutNode().GetViewArrangement() if manager is not None else 0
+    return layout if layout in (SIDE_BY_SIDE, COMPARED) else 0
 
 
 def standardLayout() -> None:
@@ -45,10 +71,10 @@ def sliceNodes() -> list:
 
 
 def compositeNodes(views: tuple[str, ...] | None = None) -> list:
-    """The nodes that say what each slice view shows; of the named views, or of all but the side-by-side ones."""
+    """The nodes that say what each slice view shows; of the named views, or of all but our own."""
     nodes = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     if views is None:
-        return [node for node in nodes if node.GetLayoutName() not in SIDE_BY_SIDE_VIEWS]
+        return [node for node in nodes if node.GetLayoutName() not in OWN_VIEWS]
     return [node for view in views for node in nodes if node.GetLayoutName() == view]
 
 
@@ -82,10 +108,33 @@ def centerThreeD() -> None:
         manager.resetThreeDViews()
 
 
+def _setLayout(number: int, description: str) -> bool:
+    manager = layoutManager()
+    if manager is None:
+        return False
+    node = manager.layoutLogic().GetLayoutNode()
+    if not node.IsLayoutDescription(number):
+        node.AddLayoutDescription(number, description)
+    manager.setLayout(number)
+    return True
+
+
 def _sideBySideDescription() -> str:
     labels = (_("Input"), _("Pseudo-healthy"), _("Deviation"))
     views = [
-        _VIEW.format(tag=tag, label=label, color=color)
+        _VIEW.format(tag=tag, label=label, color=color, orientation="Axial")
         for tag, label, color in zip(SIDE_BY_SIDE_VIEWS, labels, _COLORS)
     ]
     return f'<layout type="horizontal" split="true">{"".join(views)}</layout>'
+
+
+def _comparedDescription() -> str:
+    columns = [
+        "".join(
+            _VIEW.format(tag=tag, label=label, color=color, orientation=orientation)
+            for tag, orientation in zip(views, ("Axial", "Coronal"))
+        )
+        for views, label, color in zip(COMPARED_VIEWS, "12", _COLUMN_COLORS)
+    ]
+    items = [f'<item><layout type="vertical" split="true">{column}</layout></item>' for column in columns]
+    return f'<layout type="horizontal" split="true">{"".join(items)}</layout>'

@@ -9,6 +9,8 @@ import slicer
 from NeuroGenLib.i18n import tr as _
 from NeuroGenLib.scene_result import SceneResult
 
+ROW_PIXELS = 22  # of a table
+
 
 class ChosenResultPanel:
     """Shows the result that the parameter node refers to; a module says in `_show` and `show` how.
@@ -93,3 +95,9 @@ def showCells(table, rows: Sequence[Sequence[str]]) -> None:
             item = qt.QTableWidgetItem(text)
             item.setToolTip(text)
             table.setItem(k, column, item)
+
+
+def fitHeight(table) -> None:
+    """Make a QTableWidget as high as its rows: neither a scroll bar nor empty room."""
+    rows = sum(table.rowHeight(row) for row in range(table.rowCount))
+    table.setFixedHeight(table.horizontalHeader().sizeHint.height() + rows + 2 * table.frameWidth)

@@ -9,6 +9,7 @@ import qt
 from NeuroGenLib.i18n import tr as _
 from NeuroGenLib.outcome import Outcome
 from NeuroGenLib.packages import ensurePackages
+from NeuroGenLib.worker import ignore
 
 POLL_MS = 100
 LOG_LINES = 2000
@@ -28,6 +29,7 @@ class RunPanel:
         start: Callable[..., object],
         stageText: Callable[[str], str],
         onResult: Callable[[Any], None],
+        onUpdated: Callable[[], None] = ignore,
     ) -> None:
         """What differs between the modules.
 
@@ -35,11 +37,13 @@ class RunPanel:
         missing() : what is needed before a job can start, empty when nothing is
         start(onProgress=, onLog=, onFinished=) : start the job; stageText(stage) : a stage in words
         onResult(result) : follows a job that has a result
+        onUpdated() : follows whenever it may have changed whether a job runs
         """
         self.ui = ui
         self._logic = logic
         self._requester, self._applyTip = requester, applyTip
         self._missing, self._start, self._stageText, self._onResult = missing, start, stageText, onResult
+        self._onUpdated = onUpdated
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", self._onTimer)
@@ -60,6 +64,7 @@ class RunPanel:
         self.ui.cancelButton.enabled = running
         self.ui.progressBar.visible = running
         self.ui.stageLabel.visible = running
+        self._onUpdated()
 
     def onApply(self, checked: bool = False) -> None:
         """Install missing packages after asking, then start."""

@@ -13,22 +13,33 @@ from NeuroGenLib.models_logic import ages, modelsFor, modelStore
 TASK, CONTRAST, MEAN = "anomaly", "t1w", "mean"
 METHODS = {"reflect": "REFLECT", "mad-ad": "MAD-AD", "deco-diff": "DeCo-Diff", "gaussian": "SimCLR + Gaussian"}
 
+# Good and bad at: planted lesions and healthy scans of Docs/benchmarks.md, at the operating point.
 TOLD = {
     "reflect": _(
-        "Carries a slice to a healthy one in one step. Good at lesions of 1 ml and more; often misses small ones."
+        "Carries each slice to a healthy one in one step. Finds most lesions of 1 ml and more, shrinkage included; "
+        "misses nearly all smaller ones."
     ),
     "mad-ad": _(
-        "Finds abnormal places and renews only these. Good at lesions of 1 ml and more; often misses small ones."
+        "Finds abnormal places and renews only these. Finds the most bright, dark and displacing lesions; marks the "
+        "most in healthy scans too, and misses shrinkage and small lesions."
     ),
     "deco-diff": _(
-        "Predicts how each place deviates and takes it back. Good at acute stroke; often misses small lesions."
+        "Predicts how each place deviates and takes it back. Finds most bright, dark and displacing lesions; misses "
+        "shrinkage and small lesions."
     ),
     "gaussian": _(
-        "Asks how unlike healthy features a place looks. Fast, few false marks; coarse, misses small lesions."
+        "Asks how unlike healthy features a place looks. The quickest, and marks the least in healthy scans; misses "
+        "more than half of the lesions of 1 ml and more, and all smaller ones."
     ),
 }
+TOLD_MEAN = _(
+    "The mean of the scores of {models}, and how far they disagree. Marks less in healthy scans than most of them; "
+    "misses more lesions of 1 to 10 ml than the best of them."
+)
 
 STAGES = {"network": _("Computing the pseudo-healthy brain")}
+# Processor time of `detect` on a 1 mm T1w beside the networks of the methods, on one core: measured with all four.
+OTHER_SECONDS = 18.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,7 @@ def _choice(model: Model) -> ModelChoice:
     text = _("For T1-weighted scans, {ages}. Weights under {licence}.")
     method = manifest["method"]
     told = [TOLD[method]] if method in TOLD else []
-    told += _seconds(manifest)
+    told += _time([model])
     return ModelChoice(
         (model.id,),
         f"{model.id} {manifest['version']}",
@@ -88,12 +99,18 @@ def _choice(model: Model) -> ModelChoice:
     )
 
 
-def _seconds(manifest: Mapping) -> list[str]:
-    """How long one processor core takes beside the preparation, where the model tells."""
-    known = [value for name, value in manifest.get("seconds", {}).items() if name.startswith("cpu")]
-    return (
-        [_("About {seconds:.0f} s on one processor core, after preparation.").format(seconds=known[0])] if known else []
-    )
+def _time(models: Sequence[Model]) -> list[str]:
+    """How long a scan takes, where all models tell what their networks take."""
+    known = [_networkSeconds(model.manifest) for model in models]
+    if None in known:
+        return []
+    text = _("About {seconds:.0f} s for a scan of 1 mm on one processor core.")
+    return [text.format(seconds=OTHER_SECONDS + sum(known))]
+
+
+def _networkSeconds(manifest: Mapping) -> float | None:
+    """Of one processor core, as the model was measured."""
+    return next((value for name, value in manifest.get("seconds", {}).items() if name.startswith("cpu")), None)
 
 
 def _mean(models: Sequence[Model]) -> list[ModelChoice]:
@@ -104,5 +121,11 @@ def _mean(models: Sequence[Model]) -> list[ModelChoice]:
     if len(members) < 2:
         return []
     ids = tuple(model.id for model in members)
-    description = _("The mean of the calibrated scores of these models, and how far they disagree.")
-    return [ModelChoice(ids, ", ".join(ids), MEAN, _("Mean of {count} methods").format(count=len(ids)), description)]
+    titles = [METHODS.get(model.manifest["method"], model.manifest["method"]) for model in members]
+    told = [TOLD_MEAN.format(models=", ".join(titles)), *_time(members)]
+    return [ModelChoice(ids, ", ".join(ids), MEAN, meanTitle(len(ids)), " ".join(told))]
+
+
+def meanTitle(count: int) -> str:
+    """What the mean of so many methods is called."""
+    return _("Mean of {count} methods").format(count=count)

@@ -34,13 +34,23 @@ class InputsPanel:
         """The chosen brain mask, or None."""
         return self._binding.node(MASK)
 
+    @property
+    def models(self) -> tuple[ModelChoice, ...]:
+        """The models that are offered."""
+        return self._models
+
+    def chosen(self) -> ModelChoice | None:
+        """The chosen model, or models; None where what the scene asks for is not installed."""
+        settings = self.settings()
+        return next((model for model in self._models if model.chosenBy(settings)), None)
+
     def missing(self) -> str:
         """What is needed before the scan can be examined; empty when nothing is."""
         if self.inputVolume() is None:
             return _("Choose the scan to examine: a T1-weighted head scan of an adult.")
         if not self._models:
             return _("No model for this task is installed. Add one under Models.")
-        if self._chosen() is None:
+        if self.chosen() is None:
             names = ", ".join((self.settings().model, *self.settings().ensemble))
             return _("The model {names} of this scene is not installed. Choose another, or add it.").format(names=names)
         return ""
@@ -73,7 +83,7 @@ class InputsPanel:
         binding.bindNumber(ui.batchSizeSpinBox, "batch_size")
 
     def _show(self, settings: DetectionSettings) -> None:
-        ui, chosen = self.ui, self._chosen()
+        ui, chosen = self.ui, self.chosen()
         if chosen is not None:
             ui.methodComboBox.setCurrentIndex(ui.methodComboBox.findData(chosen.method))
         self._showModelsOf(chosen.method if chosen is not None else self._currentMethod(), chosen)
@@ -110,10 +120,6 @@ class InputsPanel:
     def _onDevice(self, index: int) -> None:
         if index >= 0:
             self._binding.change(device=self.ui.deviceComboBox.itemData(index))
-
-    def _chosen(self) -> ModelChoice | None:
-        settings = self.settings()
-        return next((model for model in self._models if model.chosenBy(settings)), None)
 
     def _currentMethod(self) -> str:
         return self.ui.methodComboBox.itemData(self.ui.methodComboBox.currentIndex) or ""

@@ -1,12 +1,16 @@
 """The panel as a whole: its parts, what they tell each other, and the small jobs beside the detection."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from subprocess import CalledProcessError
 
 import qt
 import slicer
 
 from NeuroGenADLib import views
-from NeuroGenADLib.choices import STAGES
+from NeuroGenADLib.choices import STAGES, ModelChoice
+from NeuroGenADLib.compare_panel import ComparePanel
+from NeuroGenADLib.comparison import isSameScan
 from NeuroGenADLib.export_panel import ExportPanel
 from NeuroGenADLib.inputs_panel import InputsPanel
 from NeuroGenADLib.result import Result
@@ -43,6 +47,10 @@ class Panel(ModulePanel):
             ui, logic, self._node, onChosen=self._onChosen, onCut=self._onCut, onRow=views.jumpToRow
         )
         self.view = ViewPanel(ui, self._node, self.results.result)
+        self.compare = ComparePanel(ui, logic, self.inputs, self.view, self.results.result, self._runToCompare)
+        self._scan, self._toCompare = None, []  # what has still to be run, on which scan, before two are compared
+        self._isNext = False  # the job that starts now is one of these
+        self._running = ""  # the method of the job, where it is one of these
         self.exports = ExportPanel(ui, self.results.result, self._watch)
         self.run = RunPanel(
             ui,
@@ -51,8 +59,9 @@ class Panel(ModulePanel):
             applyTip=_("Find what differs from a healthy brain"),
             missing=self.inputs.missing,
             start=self._start,
-            stageText=lambda stage: stageText(stage, STAGES),
+            stageText=self._stageText,
             onResult=self._onResult,
+            onUpdated=self.compare.update,
         )
         ui.demoButton.connect("clicked(bool)", self._onDemo)
 
@@ -64,6 +73,7 @@ class Panel(ModulePanel):
     def refresh(self) -> None:
         """Update where another result may be shown than before."""
         super().refresh()
+        self.view.refresh()
         self.exports.update()
 
     def enter(self) -> None:
@@ -74,7 +84,7 @@ class Panel(ModulePanel):
     def showResult(self) -> None:
         """Bring the views to the chosen result, after a scene was loaded."""
         self.refresh()
-        self.view.show(layout=self.view.settings().sideBySide)
+        self.view.show(layout=True)
 
     def cleanup(self) -> None:
         """Stop all timers and errands."""
@@ -102,10 +112,45 @@ class Panel(ModulePanel):
                 return
 
     def _start(self, **callbacks) -> None:
-        self.logic.start(self.inputs.inputVolume(), self.inputs.settings(), mask=self.inputs.mask(), **callbacks)
+        """Start what the inputs say, or the next of the methods to compare."""
+        volume, settings, mask = self.inputs.inputVolume(), self.inputs.settings(), self.inputs.mask()
+        self._running = ""
+        if self._isNext:
+            model = self._toCompare.pop(0)
+            mask = mask if volume is not None and volume.GetID() == self._scan.GetID() else None
+            volume, settings = self._scan, replace(settings, model=model.ids[0], ensemble=model.ids[1:], steps=0)
+            self._running = model.methodTitle
+        else:
+            self._toCompare.clear()
+        self.logic.start(volume, settings, mask=mask, **callbacks)
+
+    def _stageText(self, stage: str) -> str:
+        text = stageText(stage, STAGES)
+        return _("{method}: {stage}").format(method=self._running, stage=text) if self._running and stage else text
+
+    def _runToCompare(self, scan, models: Sequence[ModelChoice]) -> None:
+        """Run these methods on a scan, one after the other, then compare."""
+        self._scan, self._toCompare = scan, list(models)
+        self._runNext()
+
+    def _runNext(self) -> None:
+        self._isNext = bool(self._toCompare) and slicer.mrmlScene.IsNodePresent(self._scan)
+        if self._isNext:
+            self.run.onApply()
+        self._isNext = False
 
     def _onResult(self, result: Result) -> None:
-        """A job has ended: show its result at its strongest region."""
+        """A job has ended: show its result, or compare it with the shown one where that was asked for."""
+        shown = self.results.result()
+        if self._running and not self._toCompare and shown is not None and isSameScan(shown, result):
+            self.compare.start(result)
+            return
+        self._open(result)
+        if self._toCompare:
+            qt.QTimer.singleShot(0, self._runNext)
+
+    def _open(self, result: Result) -> None:
+        """Show a new result at its strongest region."""
         self.results.choose(result)
         row = self.results.selectStrongest()
         if row is not None:
@@ -119,6 +164,7 @@ class Panel(ModulePanel):
             self.view.show()
 
     def _onCut(self, result: Result) -> None:
+        self.compare.update()  # the other result is cut alike
         self.exports.update()
         self.view.show()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from NeuroGenADLib.choices import meanTitle
 from NeuroGenADLib.recut import CutSettings
 from NeuroGenLib.i18n import tr as _
 
@@ -51,9 +52,9 @@ class DetectionRecord:
 
     @property
     def modelName(self) -> str:
-        """The model, or the models whose scores were averaged."""
+        """The model, or that several were averaged."""
         members = self.content["facts"].get("ensemble") or [self.content["model"]]
-        return " + ".join(member["id"] for member in members)
+        return members[0]["id"] if len(members) == 1 else meanTitle(len(members))
 
     @property
     def attributes(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from NeuroGenADLib.brain_surface import brainModel
 from NeuroGenADLib.record import DetectionRecord
 from NeuroGenADLib.recut import CutSettings, Recutter
 from NeuroGenADLib.regions import regionLookup
+from NeuroGenLib.display import sameWindow, setWindow
 from NeuroGenLib.geometry import ijkToRas
 from NeuroGenLib.i18n import tr as _
 from NeuroGenLib.nodes import (
@@ -133,19 +134,6 @@ def _difference(inputVolume, healthy, name: str):
     moved = np.abs(change.ravel()[::SAMPLED])
     moved = moved[moved > 0]
     limit = float(np.percentile(moved, WINDOW_PERCENTILE)) if moved.size else 1.0
-    _setWindow(node, -limit, limit)
-    _sameWindow(healthy, inputVolume)
+    setWindow(node, -limit, limit)
+    sameWindow(healthy, inputVolume)
     return node
-
-
-def _sameWindow(node, reference) -> None:
-    """Show both with the same brightness, so that toggling shows what differs and nothing else."""
-    display = reference.GetDisplayNode()
-    if display is not None:
-        _setWindow(node, display.GetWindowLevelMin(), display.GetWindowLevelMax())
-
-
-def _setWindow(node, low: float, high: float) -> None:
-    display = node.GetDisplayNode()
-    display.AutoWindowLevelOff()
-    display.SetWindowLevelMinMax(low, high)

@@ -10,13 +10,12 @@ from NeuroGenADLib.recut import CutSettings, inWords, summaryOf
 from NeuroGenADLib.result import Result
 from NeuroGenADLib.settings import RESULT
 from NeuroGenLib.i18n import tr as _
-from NeuroGenLib.results_panel import ChosenResultPanel, showCells
+from NeuroGenLib.results_panel import ROW_PIXELS, ChosenResultPanel, showCells
 
 RECUT_AFTER_MS = 40  # the slider waits so long for its next move before the lesions are cut
 LOWEST, HIGHEST = 0.5, 3.0  # the slider's ends, in thresholds of the run
 COLUMNS = (_("No."), _("Place"), _("ml"), _("Signal"), _("Peak"))
 PLACE = 1  # the column that takes the room that is left
-ROW_PIXELS = 22
 KINDS = {"bright": _("brighter"), "dark": _("darker")}
 DIRECTIONS = (("both", _("brighter and darker")), ("bright", _("brighter only")), ("dark", _("darker only")))
 

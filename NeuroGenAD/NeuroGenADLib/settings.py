@@ -5,20 +5,27 @@ from pathlib import Path
 
 from neurogen.anomaly import DetectionSettings
 
-INPUT, MASK, RESULT = "InputVolume", "BrainMask", "AnomalyMap"  # node references of the parameter node
+# Node references of the parameter node; COMPARED is the anomaly map beside that of RESULT.
+INPUT, MASK, RESULT, COMPARED = "InputVolume", "BrainMask", "AnomalyMap", "ComparedMap"
 SHOWN = ("input", "pseudoHealthy", "difference")
 
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How a result is shown. The opacity is that of the anomaly map over the volume below, 0 to 1."""
+    """How a result is shown. The opacity is that of the map over the volume below, 0 to 1.
+
+    `uncertainty` shows how far methods disagree in place of the anomaly map, where the result knows it; `compared`
+    shows two methods beside each other, and goes before `sideBySide`.
+    """
 
     shown: str = "input"  # one of SHOWN: the volume below the map
     overlay: bool = True
+    uncertainty: bool = False
     opacity: float = 0.7
     outlines: bool = True
     show3D: bool = True
     sideBySide: bool = False
+    compared: bool = False
 
     def __post_init__(self) -> None:
         if self.shown not in SHOWN:

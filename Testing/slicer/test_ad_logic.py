@@ -247,8 +247,9 @@ def test_every_method_tells_what_it_is_good_and_bad_at_and_how_long_it_takes(mon
     monkeypatch.setattr(choices, "modelsFor", lambda task, store: models)
     *single, _mean = choices.anomalyModels()
     assert len({choice.description for choice in single}) == len(choices.METHODS) == len(choices.TOLD)
-    assert all("misses" in choice.description for choice in single)
-    assert "About 19 s" in single[0].description and "About" not in single[1].description
+    assert all("misses" in choice.description for choice in (*single, _mean))
+    assert f"About {choices.OTHER_SECONDS + 18.6:.0f} s" in single[0].description
+    assert not any("About" in choice.description for choice in (*single[1:], _mean))
 
 
 # Nodes
