@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+VIEWS = (("NeuroGenFirstAxial", "NeuroGenFirstCoronal"), ("NeuroGenSecondAxial", "NeuroGenSecondCoronal"))
 SHAPE = (40, 40, 40)  # K, J, I
 SPACING_MM = 2.0
 VOXEL_ML = SPACING_MM**3 / 1000
@@ -12,6 +13,26 @@ HIGH, LOW = (slice(5, 15), slice(5, 15), slice(5, 15)), (slice(25, 30), slice(25
 SHIFTED, WEAK = (slice(5, 15), slice(5, 15), slice(10, 20)), (slice(25, 35), slice(5, 15), slice(5, 15))
 THRESHOLDS = {"reflect": 3.0, "mad-ad": 2.0}
 SCORES = {"reflect": ((HIGH, 8.0), (LOW, -5.0)), "mad-ad": ((SHIFTED, 6.0), (WEAK, 1.5))}
+
+
+def widgets(column: int) -> list:
+    """The slice views of one method: axial, coronal."""
+    import slicer
+
+    return [slicer.app.layoutManager().sliceWidget(name) for name in VIEWS[column]]
+
+
+def shownViews() -> list:
+    """The views of the layout in force."""
+    import slicer
+
+    return slicer.app.layoutManager().shownViews()
+
+
+def cells(panel) -> list[list[str]]:
+    """What the table of the comparison shows."""
+    table = panel.ui.compareTable
+    return [[table.item(row, column).text() for column in range(3)] for row in range(table.rowCount)]
 
 
 def newScan(name: str = "scan"):

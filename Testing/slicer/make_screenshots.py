@@ -24,7 +24,14 @@ def main(folder: Path) -> int:
     panel = opened("NeuroGenAD")
     if panel is None:
         return 1
-    examined(panel, folder)
+    from Testing.host.window import MainWindow
+
+    window = MainWindow()
+    window.showPanel("NeuroGen Anomaly Detection", panel.parent)
+    window.resize(*SIZE)
+    examined(panel, window, folder)
+    compared(panel, window, folder)
+    uncertain(panel, window, folder)
     return 0
 
 
@@ -44,13 +51,8 @@ def opened(module: str) -> object | None:
     return scripted.enter(module)
 
 
-def examined(panel: object, folder: Path) -> None:
+def examined(panel: object, window: object, folder: Path) -> None:
     """The demo case from its button to its regions."""
-    from Testing.host.window import MainWindow
-
-    window = MainWindow()
-    window.showPanel("NeuroGen Anomaly Detection", panel.parent)
-    window.resize(*SIZE)
     panel.ui.demoButton.click()
     live(lambda: panel.ui.inputSelector.currentNode() is not None)
     panel.ui.applyButton.click()
@@ -61,6 +63,28 @@ def examined(panel: object, folder: Path) -> None:
     panel.ui.sideBySideButton.click()
     window.arrange()
     picture(window, folder / "NeuroGenAD-side-by-side.png")
+    panel.ui.sideBySideButton.click()
+    window.arrange()
+
+
+def compared(panel: object, window: object, folder: Path) -> None:
+    """The second method, run by the button that compares."""
+    panel.ui.compareButton.click()
+    live(lambda: panel.ui.compareButton.checked or not panel.logic.isRunning)
+    window.arrange()
+    picture(window, folder / "NeuroGenAD-compared.png")
+    panel.ui.compareButton.click()
+    window.arrange()
+
+
+def uncertain(panel: object, window: object, folder: Path) -> None:
+    """The mean of all methods, and how far they disagree."""
+    combo = panel.ui.methodComboBox
+    combo.setCurrentIndex(combo.findData("mean"))
+    panel.ui.applyButton.click()
+    live(lambda: not panel.logic.isRunning)
+    panel.ui.uncertaintyCheckBox.click()
+    picture(window, folder / "NeuroGenAD-uncertainty.png")
 
 
 def picture(window: object, path: Path) -> None:
@@ -70,8 +94,10 @@ def picture(window: object, path: Path) -> None:
     window.statusBar().showMessage(NOTE)
     window.show()
     settle()
-    offsets = {widget: widget.sliceLogic().GetSliceOffset() for widget in window.slices()}
-    slicer.app.layoutManager().resetSliceViews()
+    manager = slicer.app.layoutManager()
+    widgets = [manager.sliceWidget(name) for name in manager.sliceViewNames()]  # also those of other layouts
+    offsets = {widget: widget.sliceLogic().GetSliceOffset() for widget in widgets}
+    manager.resetSliceViews()
     for widget, offset in offsets.items():
         widget.sliceLogic().SetSliceOffset(offset)
     window.refreshTitles()

@@ -252,6 +252,23 @@ def test_every_method_tells_what_it_is_good_and_bad_at_and_how_long_it_takes(mon
     assert not any("About" in choice.description for choice in (*single[1:], _mean))
 
 
+def test_what_the_methods_are_called_good_and_bad_at_is_what_was_measured():
+    """Each half sentence of `choices.TOLD` and `TOLD_MEAN` that compares, on planted lesions and healthy scans."""
+    rows = json.loads((REPOSITORY / "Docs" / "results" / "planted.json").read_text(encoding="utf-8"))["rows"]
+    methods = ("reflect", "mad-ad", "deco-diff", "gaussian")
+    shapes = ("recall_bright", "recall_dark", "recall_mass_effect")
+    false_ml = {name: rows[name]["fp_ml"] for name in (*methods, "ensemble")}
+    assert rows["reflect"]["recall_1ml"] > 0.5 and rows["reflect"]["recall_atrophy"] > 0.5
+    assert all(rows[name]["recall_small"] < 0.1 for name in methods)
+    assert all(rows["mad-ad"][shape] == max(rows[name][shape] for name in methods) for shape in shapes)
+    assert all(rows["deco-diff"][shape] > 0.5 for shape in shapes)
+    assert rows["mad-ad"]["recall_atrophy"] < 0.5 and rows["deco-diff"]["recall_atrophy"] < 0.5
+    assert max(false_ml, key=false_ml.get) == "mad-ad" and min(false_ml, key=false_ml.get) == "gaussian"
+    assert rows["gaussian"]["recall_1ml"] < 0.5 and rows["gaussian"]["recall_small"] == 0
+    assert sum(false_ml["ensemble"] < false_ml[name] for name in methods) >= 3
+    assert rows["ensemble"]["recall_medium"] < max(rows[name]["recall_medium"] for name in methods)
+
+
 # Nodes
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +88,26 @@ def test_the_volumes_lie_on_the_scans_grid(work):
         volume = load_volume(work / "out" / f"{name}.nii.gz", as_labels=name == "lesions")
         assert volume.shape == scan.shape
         np.testing.assert_allclose(volume.affine, scan.affine, atol=1e-5)
+
+
+def test_of_several_models_the_uncertainty_is_a_file_on_the_scans_grid(work, monkeypatch):
+    def joint(volume, settings, progress, *, mask=None):
+        members = [{"id": name, "version": "1", "weights_sha256": ""} for name in (settings.model, *settings.ensemble)]
+        found = fake_detect(volume, settings, progress, mask=mask)
+        spread = Volume(np.abs(found.anomaly_map.array) / 3, volume.affine)
+        return replace(found, uncertainty=spread, facts=found.facts | {"ensemble": members})
+
+    monkeypatch.setattr(anomaly, "detect", joint)
+    install_fake_model(work / "models", id="adult-mad-ad")
+    assert run("detect", "a.nii.gz", "--out", "out", "--model", "adult-reflect", "--model", "adult-mad-ad") == 0
+    assert {path.name for path in (work / "out").iterdir()} == FILES | {"uncertainty.nii.gz", "uncertainty.json"}
+    scan, spread, score = (load_volume(p) for p in ("a.nii.gz", "out/uncertainty.nii.gz", "out/anomaly_map.nii.gz"))
+    assert spread.shape == scan.shape
+    np.testing.assert_allclose(spread.affine, scan.affine, atol=1e-5)
+    np.testing.assert_allclose(spread.array, np.abs(score.array) / 3, atol=1e-6)
+    told = json.loads((work / "out" / "uncertainty.json").read_text(encoding="utf-8"))
+    assert "Standard deviation between" in told["description"]
+    assert [member["id"] for member in told["ensemble"]] == ["adult-reflect", "adult-mad-ad"]
 
 
 def test_the_table_agrees_with_the_labels(work):
