@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from neurogen.anomaly.calibration import healthy_quantiles, operating_threshold, slice_threshold, volume_threshold
+from neurogen.anomaly.calibration import (
+    healthy_quantiles,
+    operating_threshold,
+    slice_threshold,
+    volume_threshold,
+    with_margin,
+)
 from neurogen.anomaly.lesions import component_volume_ml, cut_lesions
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
@@ -114,6 +120,20 @@ def test_nineteen_of_twenty_new_scans_stay_below_the_operating_point():
 def test_the_operating_point_is_not_below_what_the_scans_themselves_need():
     scans = [peaked(1.0)] * 9 + [peaked(5.0)]
     assert operating_threshold(scans, 0.1) >= volume_threshold(scans, 0.1) == pytest.approx(5.0)
+
+
+def test_a_margin_is_taken_as_far_as_it_costs_one_lesion_in_fifty():
+    found_up_to = np.concatenate([np.linspace(2.0, 12.0, 100), np.full(30, 0.5)])  # the last are not found at 1.0
+    threshold = with_margin(1.0, found_up_to)
+    assert (found_up_to > threshold).sum() == 98
+    assert (found_up_to > threshold + 0.01).sum() < 98
+
+
+def test_no_margin_where_every_lesion_counts():
+    few = np.array([1.2, 1.5, 3.0])
+    assert with_margin(1.0, few) == pytest.approx(1.2, abs=0.002) and (few > with_margin(1.0, few)).all()
+    assert with_margin(5.0, few) == 5.0
+    assert with_margin(1.0, np.zeros(0)) == 1.0
 
 
 def test_one_percent_of_healthy_pixels_exceed_the_slice_threshold():

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard, ScanSpread, beyond_the_mirror
+from neurogen.anomaly.anomaly_map import (
+    CellMaps,
+    HealthyError,
+    HealthyStandard,
+    ScanSpread,
+    beyond_the_mirror,
+    rough_brain,
+    roughness,
+)
 from neurogen.training.choose_standard import choose_volume_standard
 
 SHAPE = (6, 12, 16)
@@ -111,3 +119,84 @@ def test_the_other_side_is_used_where_it_helps_to_find_planted_lesions():
     assert max(v for k, v in tried.items() if not k.endswith(" 0")) > max(
         v for k, v in tried.items() if k.endswith(" 0")
     )
+
+
+def noise_of(seed=5, shape=(16, 24, 20)):
+    return np.random.default_rng(seed).standard_normal(shape), np.ones(shape, bool)
+
+
+def test_roughness_is_the_logarithm_of_how_strong_the_texture_is():
+    """Three times the noise in one half is a difference of log 3, whatever the noise of the scan as a whole."""
+    image, brain = noise_of(shape=(32, 40, 32))
+    image[16:] *= 3
+    for strength in (1.0, 5.0):
+        rough = roughness(strength * image, brain)
+        assert rough.shape == (16, 20, 16)
+        np.testing.assert_allclose(rough[12:].mean() - rough[:4].mean(), np.log(3), atol=0.05)
+
+
+def test_what_is_smooth_has_no_texture():
+    ramp = np.broadcast_to(np.linspace(-3, 3, 24)[None, :, None], (16, 24, 20))
+    np.testing.assert_allclose(roughness(ramp, np.ones(ramp.shape, bool))[2:-2, 2:-2, 2:-2], 0, atol=0.05)
+
+
+def test_outside_the_brain_nothing_is_rough_and_changes_nothing():
+    image, brain = noise_of()
+    brain[:, :, 10:] = False
+    rough = roughness(image, brain)
+    np.testing.assert_array_equal(rough, roughness(np.where(brain, image, 99.0), brain))
+    assert (rough[~rough_brain(brain)] == 0).all() and np.median(rough[rough_brain(brain)]) == pytest.approx(
+        0, abs=1e-6
+    )
+    assert (roughness(image, np.zeros_like(brain)) == 0).all()
+
+
+def textured(weight: float, **changes) -> HealthyStandard:
+    coarse = HealthyError(np.zeros((8, 12, 10)), np.full((8, 12, 10), 0.2), floor=0.0, sigma_cells=2.0)
+    plain = plain_error((16, 24, 20))
+    return HealthyStandard(plain, plain, 1.0, texture=coarse, texture_weight=weight, **changes)
+
+
+def test_texture_adds_in_squares_and_keeps_the_direction():
+    image, brain = noise_of()
+    rough = np.zeros((8, 12, 10))
+    rough[2:6, 2:10, 2:8] = 0.6  # three healthy deviations
+    score = textured(0.5).score(CellMaps(np.zeros_like(image), image, brain, rough))
+    inner = np.s_[5:11, 5:19, 5:15]  # where the finer cells are no mixture
+    np.testing.assert_allclose(score[inner], np.sign(image[inner]) * np.hypot(image[inner], 1.5), rtol=1e-6)
+    np.testing.assert_allclose(score[0, 0], image[0, 0], rtol=1e-6)
+
+
+def test_less_texture_than_healthy_counts_nothing():
+    image, brain = noise_of()
+    score = textured(0.8).score(CellMaps(np.zeros_like(image), image, brain, np.full((8, 12, 10), -2.0)))
+    np.testing.assert_allclose(score, image, rtol=1e-6)
+
+
+def test_texture_that_both_sides_show_counts_nothing():
+    image, brain = noise_of()
+    image = 0.5 * (image - image[..., ::-1])  # beyond the mirror everywhere
+    score = textured(0.8, sides_share=1.0).score(
+        CellMaps(np.zeros_like(image), image, brain, np.full((8, 12, 10), 2.0))
+    )
+    np.testing.assert_allclose(score, image, rtol=1e-6)
+
+
+def test_texture_is_used_where_it_helps_to_find_planted_lesions():
+    """Spots without a mean, which the smoothed image does not show."""
+    rng = np.random.default_rng(7)
+    brain = np.ones((10, 16, 24, 20), bool)
+    truth = np.zeros(brain.shape, bool)
+    truth[:, 4:12, 8:16, 4:9] = True
+
+    def maps(images):
+        return CellMaps(
+            np.zeros_like(images), images, brain, np.stack([roughness(i, b) for i, b in zip(images, brain)])
+        )
+
+    healthy, calibration, planted = (rng.standard_normal(brain.shape) for _ in range(3))
+    standard, tried = choose_volume_standard(
+        maps(healthy), maps(np.where(truth, 1.6 * planted, planted)), truth, maps(calibration), cell_ml=0.008
+    )
+    assert standard.texture_weight > 0
+    assert max(v for k, v in tried.items() if "texture" in k) > max(v for k, v in tried.items() if "texture" not in k)

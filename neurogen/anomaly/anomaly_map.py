@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, zoom
 
 CLIP, GAIN = 0.4, 2.5  # published implementation: differences above 0.4 count as 1
 PIXEL_SIGMA, LATENT_SIGMA = 3.0, 1.0  # published implementation: pixels of 1 mm, latent cells
 SPREAD_SLACK = 1.5  # ours
+FINE_CELLS, AROUND_CELLS = 1.0, 2.0  # ours: what is smoother is no texture; where its strength is measured
+LEAST_ROUGHNESS = 0.05  # ours, standardized units: less is nothing
 
 
 def published_map(pixel_difference: np.ndarray, latent_difference: np.ndarray, factor: int) -> np.ndarray:
@@ -33,6 +35,32 @@ def smooth_within(deviation: np.ndarray, brain: np.ndarray, sigma: tuple[float, 
     weight = gaussian_filter(brain.astype(np.float32), sigma)
     blurred = gaussian_filter(np.where(brain, deviation, 0).astype(np.float32), sigma)
     return np.where(brain, blurred / np.maximum(weight, 1e-3), 0)
+
+
+def roughness(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """How restless a scan is at each place: r = log sqrt(G_2 * (I - G_1 * I)^2 + 0.05^2), minus its median over the
+    brain, since a noisy scan is rough all over. G: Gaussian mean over brain cells, sigma in cells of 2 mm. Ours.
+
+    image, brain : (K, h, w), standardized -> (K / 2, h / 2, w / 2), means over the brain, 0 where there is none
+    """
+    fine = image - smooth_within(image, brain, (FINE_CELLS,) * 3)
+    local = 0.5 * np.log(smooth_within(fine**2, brain, (AROUND_CELLS,) * 3) + LEAST_ROUGHNESS**2)
+    share = _halved(brain.astype(np.float32))
+    coarse = _halved(np.where(brain, local, 0)) / np.maximum(share, 1e-6)
+    inside = share > 0
+    level = np.median(coarse[inside]) if inside.any() else 0.0
+    return np.where(inside, coarse - level, 0).astype(np.float32)
+
+
+def rough_brain(brain: np.ndarray) -> np.ndarray:
+    """The cells of `roughness` that hold brain: (..., K, h, w) bool -> (..., K / 2, h / 2, w / 2)."""
+    return _halved(brain.astype(np.float32)) > 0
+
+
+def _halved(cells: np.ndarray) -> np.ndarray:
+    """Means of 2 x 2 x 2 cells over the last three axes."""
+    *many, k, h, w = cells.shape
+    return cells.reshape(*many, k // 2, 2, h // 2, 2, w // 2, 2).mean((-5, -3, -1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,16 +100,18 @@ class CellMaps:
     flow : how much brighter than its pseudo-healthy reconstruction the scan is (eq. 5.10, signed)
     image : the standardized scan itself
     brain : bool
+    rough : `roughness` of each scan; None for slices
     """
 
     flow: np.ndarray
     image: np.ndarray
     brain: np.ndarray
+    rough: np.ndarray | None = None
 
     def smoothed(self, sigma: tuple[float, ...]) -> "CellMaps":
-        """Both maps smoothed within the brain; one sigma an axis."""
+        """Flow and image smoothed within the brain; one sigma an axis."""
         flow, image = (smooth_within(values, self.brain, sigma) for values in (self.flow, self.image))
-        return CellMaps(flow, image, self.brain)
+        return CellMaps(flow, image, self.brain, self.rough)
 
 
 @dataclass(frozen=True)
@@ -126,6 +156,10 @@ class HealthyStandard:
     `sides_bounded` never more than |z|: else a strong lesion draws a ghost of the other sign in its mirror. The flow
     sees texture and context, the place term what a small network still overlooks. w = 0 is REFLECT's own map; w and s
     are chosen on planted lesions.
+
+    Both compare means over some millimeters, in which fine bright and dark spots cancel. So where a volume is rougher
+    than healthy brains are there (z_texture > 0, of `roughness`, mixed with its mirror in the same way), the score is
+    further from 0, in the direction it has: sign(score) sqrt(score^2 + (u z_texture)^2), u chosen like w and s.
     """
 
     flow: HealthyError
@@ -134,6 +168,8 @@ class HealthyStandard:
     sides_share: float = 0.0
     sides_bounded: bool = True
     spread: ScanSpread | None = None  # None: scores stay as they are, as for single slices with few cells
+    texture: HealthyError | None = None  # on the cells of `roughness`
+    texture_weight: float = 0.0
 
     @property
     def sigma_cells(self) -> float:
@@ -144,6 +180,8 @@ class HealthyStandard:
         mixed = (1 - self.place_weight) * self.flow.standardize(maps.flow)
         if self.place_weight:
             mixed = mixed + self.place_weight * self._place_term(maps)
+        if self.texture_weight:
+            mixed = np.copysign(np.hypot(mixed, self.texture_weight * self._texture_term(maps)), mixed)
         mixed = np.where(maps.brain, mixed, 0).astype(np.float32)
         if self.spread is None:
             return mixed
@@ -153,10 +191,19 @@ class HealthyStandard:
 
     def _place_term(self, maps: CellMaps) -> np.ndarray:
         """z_place; the last axis runs from side to side."""
-        z = self.place.standardize(maps.image)
+        return self._beyond_the_sides(self.place.standardize(maps.image), maps.brain)
+
+    def _texture_term(self, maps: CellMaps) -> np.ndarray:
+        """z_texture where it is above 0, on cells of 2 mm."""
+        inside = rough_brain(maps.brain)
+        z = self._beyond_the_sides(np.where(inside, self.texture.standardize(maps.rough), 0), inside)
+        finer = (1,) * (z.ndim - 3) + (2, 2, 2)
+        return zoom(np.maximum(z, 0), finer, order=1, grid_mode=True, mode="nearest")
+
+    def _beyond_the_sides(self, z: np.ndarray, brain: np.ndarray) -> np.ndarray:
         if not self.sides_share:
             return z
-        paired = maps.brain & maps.brain[..., ::-1]
+        paired = brain & brain[..., ::-1]
         sides = beyond_the_mirror(z, np.where(paired, z[..., ::-1], 0), bounded=self.sides_bounded)
         return (1 - self.sides_share) * z + self.sides_share * sides
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard, ScanSpread
+from neurogen.anomaly.anomaly_map import AROUND_CELLS, CellMaps, HealthyError, HealthyStandard, ScanSpread, roughness
 from neurogen.anomaly.codec import AutoencoderCodec, Codec, PixelCodec
 from neurogen.anomaly.contrast_scale import ContrastScale
 from neurogen.anomaly.correction import Conditions, Corrected, Correction, ReflectCorrection, correction_of
@@ -184,7 +184,8 @@ class Detector:
         correction = self.correct_slices(standardized[filled], contrast, settings, slabs=filled, progress=progress)
         change[filled] = correction.restored - standardized[filled]
         flow[filled] = self.deviation(standardized[filled], correction)
-        maps = CellMaps(flow, _pooled(standardized), _pooled(inside.astype(np.float32)) >= 0.5)
+        image, cells = _pooled(standardized), _pooled(inside.astype(np.float32)) >= 0.5
+        maps = CellMaps(flow, image, cells, roughness(image, cells))
         change *= self.contrasts[contrast].deviation * field
         return maps.smoothed((self._sigma(contrast, settings),) * 3), change
 
@@ -254,22 +255,21 @@ def load_detector(model: Model, *, device: str = "cpu", store: ModelStore | None
 
 def _standard(tensors: dict[str, Tensor], name: str, chosen: dict) -> HealthyStandard:
     """The healthy statistics of one contrast, from the model's tensors and manifest."""
-    terms = [
-        HealthyError(
-            tensors[f"{name}_{term}_mean"].float().numpy(),
-            tensors[f"{name}_{term}_deviation"].float().numpy(),
-            chosen[f"{term}_floor"],
-            chosen["sigma_cells"],
-        )
-        for term in ("flow", "place")
-    ]
+
+    def error(term: str, sigma_cells: float) -> HealthyError:
+        mean, deviation = (tensors[f"{name}_{term}_{part}"].float().numpy() for part in ("mean", "deviation"))
+        return HealthyError(mean, deviation, chosen[f"{term}_floor"], sigma_cells)
+
     spread = ScanSpread(**chosen["spread"]) if "spread" in chosen else None
     return HealthyStandard(
-        *terms,
+        error("flow", chosen["sigma_cells"]),
+        error("place", chosen["sigma_cells"]),
         chosen["place_weight"],
         chosen.get("sides_share", 0.0),
         sides_bounded=chosen.get("sides_bounded", False),  # models calibrated before there were bounds
         spread=spread,
+        texture=error("texture", AROUND_CELLS) if "texture_weight" in chosen else None,
+        texture_weight=chosen.get("texture_weight", 0.0),
     )
 
 

@@ -6,9 +6,16 @@ from itertools import product
 
 import numpy as np
 
-from neurogen.anomaly.anomaly_map import CellMaps, HealthyError, HealthyStandard, ScanSpread
-from neurogen.anomaly.calibration import volume_threshold
-from neurogen.evaluation.metrics import lesions_found
+from neurogen.anomaly.anomaly_map import (
+    AROUND_CELLS,
+    CellMaps,
+    HealthyError,
+    HealthyStandard,
+    ScanSpread,
+    rough_brain,
+)
+from neurogen.anomaly.calibration import operating_threshold
+from neurogen.evaluation.metrics import FOUND_SHARE, components
 
 SLICE_SIGMAS_CELLS = (1.0, 1.5)
 VOLUME_SIGMAS_CELLS = (1.5, 2.0)
@@ -18,6 +25,9 @@ SLICE_PLACE_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.65, 0.75, 0.85, 1.0)
 VOLUME_PLACE_WEIGHTS = (0.0, 0.3, 0.5, 0.65, 0.8, 1.0)
 SLICE_SIDES_SHARES = (0.0, 0.5)
 VOLUME_SIDES_SHARES = (0.0, 0.5, 1.0)
+THRESHOLD_STEP = 0.02
+TEXTURE_FLOOR = 0.2
+TEXTURE_WEIGHTS = (0.4, 0.6, 0.8)
 SPREAD_QUANTILE = 0.9  # above it lies what large lesions may take of a brain
 SMALLEST_ML = 1.0  # of the planted lesions that decide
 
@@ -45,25 +55,57 @@ def choose_volume_standard(
     """The standard that finds most planted lesions of 1 ml or more at the operating point of the calibration scans;
     average precision decides between equals. With it, the share that the best of each mix found.
 
-    What is best over all thresholds is not what is best at the one that users see, which a few noisy scans decide.
+    What is best over all thresholds is not what is best at the one that users see, which a few noisy scans decide. The
+    weight of texture is chosen last, for the mix that was best without it.
 
     healthy, planted, calibration : unsmoothed maps (N, K, h, w) of training scans, of scans with lesions, and of scans
     that trained nothing and hold none; truth : bool, shaped like `planted.flow`
     """
-    best, tried = _Best(), {}
+    judge = _AtOperatingPoint(planted, truth, calibration, cell_ml)
     for sigma in VOLUME_SIGMAS_CELLS:
-        marked, quiet = _smoothed(planted, sigma), _smoothed(calibration, sigma)
-        for standard in _candidates(_smoothed(healthy, sigma), sigma, VOLUME_PLACE_WEIGHTS, VOLUME_SIDES_SHARES):
-            healthy_scores = standard.score(quiet)
-            spread = ScanSpread.fit(healthy_scores, quiet.brain, quantile=SPREAD_QUANTILE)
-            standard = replace(standard, spread=spread)
-            threshold = volume_threshold(list(map(spread.equalize, healthy_scores, quiet.brain)), cell_ml)
-            score = np.abs(standard.score(marked))
-            recall = _recall(score > threshold, truth, SMALLEST_ML / cell_ml)
-            tried[_mix(standard)] = max(round(recall, 4), tried.get(_mix(standard), 0.0))
-            if recall >= best.merit[0]:
-                best.take((recall, average_precision(score[marked.brain], truth[marked.brain])), standard)
-    return best.standard, tried
+        smoothed = _smoothed(healthy, sigma)
+        for standard in _candidates(smoothed, sigma, VOLUME_PLACE_WEIGHTS, VOLUME_SIDES_SHARES):
+            judge.take(standard)
+    if healthy.rough is not None:
+        rough = HealthyError.fit(
+            healthy.rough, rough_brain(healthy.brain), floor=TEXTURE_FLOOR, sigma_cells=AROUND_CELLS
+        )
+        plain = judge.best.standard
+        for weight in TEXTURE_WEIGHTS:
+            judge.take(replace(plain, texture=rough, texture_weight=weight))
+    return judge.best.standard, judge.tried
+
+
+class _AtOperatingPoint:
+    """Takes standards and keeps the one that finds most planted lesions at its own operating point."""
+
+    def __init__(self, planted: CellMaps, truth: np.ndarray, calibration: CellMaps, cell_ml: float):
+        self.best, self.tried = _Best(), {}
+        self._planted, self._truth, self._calibration, self._cell_ml = planted, truth, calibration, cell_ml
+        self._smoothed: dict[float, tuple[CellMaps, CellMaps]] = {}
+
+    def take(self, standard: HealthyStandard) -> None:
+        marked, quiet = self._maps(standard.sigma_cells)
+        standard = replace(standard, spread=None)
+        scores = standard.score(quiet)
+        spread = ScanSpread.fit(scores, quiet.brain, quantile=SPREAD_QUANTILE)
+        standard = replace(standard, spread=spread)
+        equalized = list(map(spread.equalize, scores, quiet.brain))
+        threshold = operating_threshold(equalized, self._cell_ml, step=THRESHOLD_STEP)
+        score = np.abs(standard.score(marked))
+        lesions = found_up_to(score, self._truth, SMALLEST_ML / self._cell_ml)
+        recall = float((lesions > threshold).mean()) if len(lesions) else 0.0
+        mix = _mix(standard)
+        self.tried[mix] = max(round(recall, 4), self.tried.get(mix, 0.0))
+        if recall >= self.best.merit[0]:
+            precision = average_precision(score[marked.brain], self._truth[marked.brain])
+            self.best.take((recall, precision), standard)
+
+    def _maps(self, sigma: float) -> tuple[CellMaps, CellMaps]:
+        """Planted and calibration maps, smoothed; those of one sigma are kept."""
+        if sigma not in self._smoothed:
+            self._smoothed = {sigma: (_smoothed(self._planted, sigma), _smoothed(self._calibration, sigma))}
+        return self._smoothed[sigma]
 
 
 def average_precision(score: np.ndarray, truth: np.ndarray) -> float:
@@ -73,11 +115,16 @@ def average_precision(score: np.ndarray, truth: np.ndarray) -> float:
     return float(average_precision_score(truth, score))
 
 
-def _recall(marked: np.ndarray, truth: np.ndarray, smallest_cells: float) -> float:
-    """Share of the lesions of all scans that are found, of those that are large enough; 0 where there is none."""
-    sizes, found = (np.concatenate(part) for part in zip(*map(lesions_found, marked, truth), strict=True))
-    large = sizes >= smallest_cells
-    return float(found[large].mean()) if large.any() else 0.0
+def found_up_to(scores: np.ndarray, truth: np.ndarray, smallest_cells: float) -> np.ndarray:
+    """(L,) the threshold below which each lesion of all scans (N, K, h, w) counts as found, of those that are large
+    enough: a tenth of it has a higher |score|."""
+    limits = []
+    for score, lesions in zip(np.abs(scores), truth, strict=True):
+        labels, sizes = components(lesions)
+        for label in np.flatnonzero(sizes >= smallest_cells) + 1:
+            inside = np.sort(score[labels == label])
+            limits.append(inside[-int(np.ceil(FOUND_SHARE * len(inside)))])
+    return np.array(limits)
 
 
 class _Best:
@@ -93,7 +140,8 @@ class _Best:
 
 
 def _mix(standard: HealthyStandard) -> str:
-    return f"place weight {standard.place_weight:g}, sides {standard.sides_share:g}"
+    texture = f", texture {standard.texture_weight:g}" if standard.texture_weight else ""
+    return f"place weight {standard.place_weight:g}, sides {standard.sides_share:g}{texture}"
 
 
 def _smoothed(maps: CellMaps, sigma: float) -> CellMaps:

@@ -19,6 +19,7 @@ from neurogen.anomaly.calibration import (
     operating_threshold,
     slice_threshold,
     volume_sentence,
+    with_margin,
 )
 from neurogen.anomaly.codec import PixelCodec
 from neurogen.anomaly.detector import Detector, ScoreSettings
@@ -28,7 +29,12 @@ from neurogen.evaluation.methods import crop_from_grid
 from neurogen.evaluation.references import HealthyStatistics, ReferenceIntensity, ReferenceZscore
 from neurogen.models import write_model
 from neurogen.training.cache import SliceCache
-from neurogen.training.choose_standard import choose_slice_standard, choose_volume_standard
+from neurogen.training.choose_standard import (
+    SMALLEST_ML,
+    choose_slice_standard,
+    choose_volume_standard,
+    found_up_to,
+)
 from neurogen.training.healthy_context import volume_of
 from neurogen.training.planted_validation import plant_in_slices, plant_in_volumes
 
@@ -89,9 +95,12 @@ def fit_volumes(cache: SliceCache, detector: Detector, contrast: str) -> tuple[H
     standard, tried = choose_volume_standard(healthy, marked, truth, quiet, cell_ml=CELL_ML)
     found = quiet.smoothed((0,) + (standard.sigma_cells,) * 3)
     scores = standard.score(found)
-    threshold = operating_threshold(list(scores), CELL_ML)
+    lowest = operating_threshold(list(scores), CELL_ML)
+    planted = standard.score(marked.smoothed((0,) + (standard.sigma_cells,) * 3))
+    threshold = with_margin(lowest, found_up_to(planted, truth, SMALLEST_ML / CELL_ML))
     return standard, {
         "threshold": round(threshold, 3),
+        "lowest_threshold": round(lowest, 3),
         "sentence": volume_sentence(threshold, len(scans)),
         "healthy_quantiles": healthy_quantiles(list(scores), list(found.brain)),
         "scans": len(scans),
@@ -148,13 +157,15 @@ def _volume_maps(detector: Detector, contrast: str, scans: Sequence[tuple[np.nda
     """Unsmoothed maps (N, 80, 96, 80) of prepared scans (image, brain)."""
     raw = ScoreSettings(sigma_cells=0.0)
     found = [detector.volume_maps(image, brain, contrast, raw)[0] for image, brain in scans]
-    return CellMaps(*(np.stack([getattr(maps, name) for maps in found]) for name in ("flow", "image", "brain")))
+    parts = ("flow", "image", "brain", "rough")
+    return CellMaps(*(np.stack([getattr(maps, name) for maps in found]) for name in parts))
 
 
 def _tensors(name: str, standard: HealthyStandard) -> dict[str, Tensor]:
+    terms = ("flow", "place", "texture") if standard.texture_weight else ("flow", "place")
     return {
         f"{name}_{term}_{part}": torch.from_numpy(getattr(getattr(standard, term), part))
-        for term in ("flow", "place")
+        for term in terms
         for part in ("mean", "deviation")
     }
 
@@ -188,6 +199,11 @@ def manifest_of(task: "SliceTask", detector: Detector, calibration: dict, record
                 "sides_share": standard.sides_share,
                 "sides_bounded": standard.sides_bounded,
                 **({} if standard.spread is None else {"spread": asdict(standard.spread)}),
+                **(
+                    {"texture_floor": standard.texture.floor, "texture_weight": standard.texture_weight}
+                    if standard.texture_weight
+                    else {}
+                ),
             }
             for name, standard in detector.healthy.items()
         },
@@ -214,9 +230,11 @@ def _notes(task: "ReflectTask") -> list[str]:
         "The score mixes two terms in healthy standard deviations: how far the flow moved the scan, and how far the "
         "scan is from healthy brains at the same place (place weight 0 is REFLECT's own map, 1 a plain z-score); "
         "with a sides share above 0, what the other side shows as well counts less. In volumes the spread of the whole "
-        "brain is equalized between scans.",
+        "brain is equalized between scans; with a texture weight above 0, places that are rougher than in healthy "
+        "brains score further from 0: fine bright and dark spots cancel in the two other terms.",
         f"Healthy statistics are those of {HEALTHY_SCANS} training scans. Smoothing, floors and the mix of the terms "
         "were chosen on lesions planted in the calibration scans (volumes: recall at the operating point; slices: "
-        "average precision), operating points on these scans as such.",
+        "average precision), operating points on these scans as such, with as much margin as costs one in fifty of the "
+        "planted lesions.",
         "In volumes, what N4 left of the receive field is taken out against the healthy mean before anything else.",
     ]
