@@ -123,7 +123,8 @@ def _mean(models: Sequence[Model]) -> list[ModelChoice]:
     ids = tuple(model.id for model in members)
     titles = [METHODS.get(model.manifest["method"], model.manifest["method"]) for model in members]
     told = [TOLD_MEAN.format(models=", ".join(titles)), *_time(members)]
-    return [ModelChoice(ids, ", ".join(ids), MEAN, meanTitle(len(ids)), " ".join(told))]
+    title = _("{count} models").format(count=len(ids))
+    return [ModelChoice(ids, title, MEAN, meanTitle(len(ids)), " ".join(told))]
 
 
 def meanTitle(count: int) -> str:
