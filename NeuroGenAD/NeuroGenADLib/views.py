@@ -68,7 +68,7 @@ def showsUncertainty(result: Result, view: ViewSettings, *, beside: Result | Non
 def show3D(result: Result) -> None:
     """Show the marked regions as surfaces inside the outline of the brain; the camera follows when they appear."""
     segmentation, brain = result.node("lesions"), result.node("brain")
-    appears = not any(_isIn3D(node) for node in (segmentation, brain))
+    appears = not _isIn3D(segmentation or brain)  # a new outline of the brain is visible before anyone shows it
     if segmentation is not None and segmentation.GetDisplayNode() is not None:
         if not segmentation.GetSegmentation().ContainsRepresentation(SURFACE):
             segmentation.CreateClosedSurfaceRepresentation()
