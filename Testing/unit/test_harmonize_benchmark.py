@@ -7,12 +7,12 @@ from site_builders import phantom_image
 from neurogen.errors import UsageError
 from neurogen.evaluation import harmonize
 from neurogen.evaluation.harmonize_lesions import lesion_keeping, worst_of
-from neurogen.evaluation.harmonize_measures import overlap, surface_distance_95, volume_changes, volumes_ml
+from neurogen.evaluation.harmonize_measures import overlap, surface_distance_95, volume_changes
 from neurogen.evaluation.harmonize_methods import Done
 from neurogen.evaluation.harmonize_scanners import SCANNERS, apply_scanner, coil_profile, spoiled_echo, truncated
 from neurogen.evaluation.harmonize_segmenter import KINDS, SegmenterSettings, load_or_train, segment
 from neurogen.evaluation.harmonize_truth import CSF, DEEP, GRAY, IGNORED, WHITE, grouped_labels, mixture_truth, to_cells
-from neurogen.harmonize.anatomy import CELL_ML, slice_jump, two_class_threshold
+from neurogen.harmonize.anatomy import CELL_ML, regional_volumes, slice_jump, ventricle_region
 from neurogen.harmonize.landmarks import landmarks_of, match_histogram, match_landmarks
 from neurogen.harmonize.similarity import ssim, structure_similarity, wasserstein
 from neurogen.harmonize.slices import to_levels
@@ -95,10 +95,21 @@ def test_measures_of_a_perfect_and_of_a_shifted_segmentation():
     assert surface_distance_95(truth, truth) == 0.0
     shifted = np.roll(truth, 1, axis=2)
     assert surface_distance_95(shifted, truth) == pytest.approx(2.0)
-    assert all(abs(v) < 1e-9 for n, v in volume_changes(truth, truth).items())
-    assert volumes_ml(truth)["brain"] == pytest.approx(3 * 9000 * CELL_ML)
     unknown = np.where(truth == CSF, IGNORED, truth)
     assert np.isnan(overlap(truth, unknown)["csf"])
+
+
+def test_volumes_are_partial_volumes_between_a_scans_own_levels(head):
+    _, _, levels, *_ = head
+    ventricles, tissue = regional_volumes(levels)
+    brain_ml = np.count_nonzero(levels) * CELL_ML
+    assert 0 < ventricles < 0.2 * brain_ml and 0.5 * brain_ml < tissue < brain_ml
+    stretched = np.where(levels > 0, np.round(30 + 0.8 * levels), 0).astype(np.uint8)  # moves levels, but no volume
+    changes = volume_changes(stretched, levels)
+    assert changes["ventricles change %"] < 1 and changes["brain change %"] < 1
+    darker = np.where(ventricle_region() & (levels > 0), np.minimum(levels, 60), levels).astype(np.uint8)
+    assert volume_changes(darker, levels)["ventricles change ml"] > 5
+    assert all(value == 0 for value in volume_changes(levels, levels).values())
 
 
 def test_segmenters_are_trained_once_and_kept(head, tmp_path):
@@ -129,11 +140,6 @@ def test_similarities_have_known_values(head):
     assert structure_similarity(image, 0.5 * image + 0.1 * brain, brain) > 0.98
     assert structure_similarity(image, np.roll(image, 6, axis=0), brain) < 0.9
     assert wasserstein(np.array([0.0, 1.0]), np.array([0.25, 1.25])) == pytest.approx(0.25)
-
-
-def test_the_threshold_parts_two_classes():
-    values = np.concatenate([np.full(300, 40), np.full(100, 200)]).astype(np.uint8)
-    assert 40 < two_class_threshold(values) <= 200
 
 
 def test_slices_treated_alike_do_not_jump(head):

@@ -107,10 +107,24 @@ def test_same_seed_same_result_and_a_saved_adaptation_serves_later_scans(setting
 def test_scans_of_a_site_share_one_adaptation(settings, monkeypatch):
     unlike(monkeypatch), likelier(monkeypatch)
     pairs = [scan(gamma=1.5), scan(gamma=1.5, noise=0.02, rng=np.random.default_rng(1))]
+    settings = replace(settings, stop="cap")
     together = harmonize_site([v for v, _ in pairs], settings, masks=[b for _, b in pairs])
     assert together.scans[0].curve == together.scans[1].curve and len(together.scans[0].curve) > 1
     alone = harmonize_site([v for v, _ in pairs], replace(settings, adapt="scan"), masks=[b for _, b in pairs])
     assert alone.scans[0].curve != alone.scans[1].curve
+
+
+def test_one_curve_for_all_scans_keeps_their_differences_and_serves_later_ones(settings, monkeypatch):
+    unlike(monkeypatch), likelier(monkeypatch)
+    pairs = [scan(gamma=1.5), scan(gamma=1.2, noise=0.02, rng=np.random.default_rng(1))]
+    volumes, masks = [v for v, _ in pairs], [b for _, b in pairs]
+    one = replace(settings, adapt="none", together=True)
+    result = harmonize_site(volumes, one, masks=masks)
+    later = harmonize_site(volumes[:1], one, masks=masks[:1], adapted=result.adapted)
+    assert np.allclose(later.scans[0].harmonized.array, result.scans[0].harmonized.array)
+    alone = harmonize_site(volumes[:1], replace(one, together=False), masks=masks[:1])
+    assert not np.allclose(alone.scans[0].harmonized.array, result.scans[0].harmonized.array)
+
 
 
 def test_unusable_scans_are_refused(settings):
@@ -162,6 +176,7 @@ def test_the_command_writes_everything(model, tmp_path, monkeypatch):
         save_volume(Volume(brain.array.astype(np.uint8), brain.affine), paths[-1][1])
     arguments = ["harmonize", *(str(p) for p, _ in paths), "--masks", *(str(m) for _, m in paths)]
     arguments += ["--model", str(model.path), "--registered", "--no-bias-correction", "--most-steps", "2"]
+    arguments += ["--stop", "cap"]
     out = tmp_path / "out"
     assert main([*arguments, "--slices", "4", "--out", str(out), "--device", "cpu"]) == 0
     names = {path.name for path in out.iterdir()}

@@ -12,6 +12,7 @@ from neurogen.harmonize.contrast import (
     distance,
     draw_curve,
     draw_negative,
+    milder,
     rescaled,
 )
 from neurogen.harmonize.shading import STRONGEST, TERMS, log_shading, places_of_pictures, places_of_voxels
@@ -51,6 +52,15 @@ def test_background_stays_background_and_brain_stays_brain(picture):
     mapped = apply_curves(levels, np.zeros((1, 256)))
     assert torch.equal(mapped > 0, levels > 0)
     assert torch.equal(apply_curves(levels, np.arange(256.0)[None]), levels)
+
+
+def test_a_milder_curve_stays_just_far_enough_to_be_a_negative(picture):
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        curve = draw_negative(picture, NEGATIVES, rng)
+        drawn = milder(picture, curve, NEGATIVES, rng)
+        assert NEGATIVES.distance * (1 - 1e-6) <= distance(picture, drawn) <= 2 * NEGATIVES.distance * (1 + 1e-6)
+        assert (np.diff(drawn) >= -1e-9).all()
 
 
 def test_distance_is_measured_in_float(picture):

@@ -39,24 +39,33 @@ def test_area_under_curve_equals_scikit_learn():
 
 def test_the_loss_is_source_minus_clipped_negatives(slices):
     task = FlowTask(slices, FLOW, facts={})
-    costs = {}
 
     def flow(levels, noise):
         count = (levels > 0).flatten(1).sum(1)
-        costs["bits"] = torch.tensor([9.0, 4.0, 5.0, 6.0])
-        return -costs["bits"] * np.log(2) * count
+        return -costs * np.log(2) * count
 
     task.network.forward = flow
+    # Two changed slices, then their sources: the first is told apart by more than the margin, the second by 0.5 bits.
+    costs = torch.tensor([9.0, 5.5, 4.0, 5.0])
     loss = task.training_loss(0, torch.Generator().manual_seed(0))
-    source = 5.0
-    assert float(loss) == pytest.approx(0.75 * source - 0.25 * (source + FLOW.margin), abs=1e-4)
+    assert float(loss) == pytest.approx(4.5 + FLOW.negative_weight * (FLOW.margin - 0.5) / 2, abs=1e-4)
+
+
+def test_negatives_are_changed_copies_of_source_slices(slices):
+    task = FlowTask(slices, FLOW, facts={})
+    levels, negatives = task.draw(6, torch.Generator().manual_seed(4))
+    changed, source = levels[:negatives], levels[negatives : 2 * negatives]
+    assert negatives == 3 and torch.equal(changed > 0, source > 0)
+    for one, other in zip(changed.flatten(1), source.flatten(1), strict=True):
+        order = other[other > 0].argsort()
+        assert (one[other > 0][order].diff() >= 0).all() and not torch.equal(one, other)
 
 
 def test_the_same_draw_of_a_generator_is_the_same_batch(slices):
     task = FlowTask(slices, FLOW, facts={})
     first, negatives = task.draw(4, torch.Generator().manual_seed(1))
     again, _ = task.draw(4, torch.Generator().manual_seed(1))
-    assert torch.equal(first, again) and negatives == 1
+    assert torch.equal(first, again) and negatives == 2
     assert torch.equal(first, first.round()) and first.min() >= 0 and first.max() <= 255
 
 

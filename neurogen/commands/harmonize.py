@@ -41,7 +41,11 @@ def add_parser(subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--masks", nargs="+", type=Path, metavar="M", help="a brain mask for each scan, in their order")
     parser.add_argument("--registered", action="store_true", help="the scans already lie in ICBM152 space")
     parser.add_argument("--no-bias-correction", action="store_true", help="the scans are free of a bias field")
-    parser.add_argument("--no-shading", action="store_true", help="adapt the contrast only, no smooth shading")
+    parser.add_argument("--curve", action="store_true", help="adapt the intensity curve as well as the shading")
+    parser.add_argument("--no-shading", action="store_true", help="adapt the intensity curve only, no smooth shading")
+    parser.add_argument(
+        "--together", action="store_true", help="one curve for all scans: what differs between them stays different"
+    )
     parser.add_argument("--model", metavar="ID", help="a model of the reference site, or the folder of one")
     parser.add_argument("--adapt", choices=ADAPTS, help="to all scans together, to each by itself, or not at all")
     parser.add_argument("--adapted", type=Path, metavar="FILE", help="adaptation.safetensors of an earlier run")
@@ -96,6 +100,8 @@ def settings_of(args: argparse.Namespace) -> HarmonizationSettings:
     return HarmonizationSettings(
         **given,
         shading=not args.no_shading,
+        curve=args.curve or args.no_shading,
+        together=args.together,
         registered=args.registered,
         bias_correction=not args.no_bias_correction,
         device=choose_device(args.device),

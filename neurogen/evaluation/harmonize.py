@@ -121,7 +121,7 @@ def judged(
         if target.undistorted:
             original = to_levels(target.undistorted[k], brain)
             row["SSIM to truth"] = ssim(levels / 255, original / 255, cells)
-            row |= volume_changes(found["plain"], segment(judges["plain"], original))
+            row |= volume_changes(levels, original)
         per_scan.append(row)
     return mean_of(per_scan) | {"given back": float(done.given_back), "s a volume": seconds}, done.note
 
@@ -190,7 +190,7 @@ def _gains(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
     """The flow's own gain, as a sentence a target."""
     sentences = []
     for target in dict.fromkeys(name.rsplit(" / ", 1)[0] for name in rows):
-        pair = [rows.get(f"{target} / {name}", {}).get("DSC plain") for name in ("harmonizer", "harmonizer + flow")]
+        pair = [rows.get(f"{target} / {name}", {}).get("DSC plain") for name in NAMES[-2:]]
         if None not in pair:
             sentences.append(f"{target}: the flow's own gain is {100 * (pair[1] - pair[0]):+.2f} points of DSC.")
     return sentences
@@ -200,8 +200,8 @@ def _notes(scans: int) -> tuple[str, ...]:
     return (
         f"Means over {scans} kept-apart scans a target, harmonized together. DSC: mean of fluid, gray, white and deep "
         "gray on cells of 2 mm, by a segmenter of the reference site trained without (plain) or with (augmented) "
-        "changes of intensity; all other columns use the plain one. Volume changes are against its segmentation of "
-        "the undistorted scan. Seconds include neither preparation nor segmentation.",
+        "changes of intensity; HD95 uses the plain one. Volumes are those of partial volume between a scan's own fluid "
+        "and gray levels, against the undistorted scan. Seconds include neither preparation nor segmentation.",
         *(
             f"{s.name}: {s.description}{'' if s.trained else ' (no training draws from this family)'}."
             for s in SCANNERS

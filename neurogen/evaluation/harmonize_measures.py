@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
-from neurogen.evaluation.harmonize_truth import CLASSES, CSF, IGNORED
+from neurogen.evaluation.harmonize_truth import CLASSES, IGNORED
 from neurogen.evaluation.metrics import dice
-from neurogen.harmonize.anatomy import CELL_ML, ventricle_region
+from neurogen.harmonize.anatomy import regional_volumes
 from neurogen.harmonize.slices import PIXEL_MM
 
 
@@ -39,20 +39,14 @@ def surface_distance_95(found: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean(distances))
 
 
-def volumes_ml(classes: np.ndarray) -> dict[str, float]:
-    """Brain tissue (all but fluid), and fluid around the template's ventricles."""
-    tissue = np.isin(classes, [value for value in CLASSES.values() if value != CSF])
-    ventricles = (classes == CSF) & ventricle_region()
-    return {"brain": float(tissue.sum() * CELL_ML), "ventricles": float(ventricles.sum() * CELL_ML)}
-
-
-def volume_changes(found: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-    """Change of `volumes_ml` in ml and in percent (absolute)."""
-    before, after = volumes_ml(truth), volumes_ml(found)
+def volume_changes(levels: np.ndarray, undistorted: np.ndarray) -> dict[str, float]:
+    """Change of fluid around the template's ventricles and of brain tissue by partial volume (`regional_volumes`) in ml
+    and in percent (absolute), of levels (80, 96, 80) against those of the undistorted scan."""
     columns: dict[str, float] = {}
-    for name in before:
-        columns[f"{name} change ml"] = after[name] - before[name]
-        columns[f"{name} change %"] = 100 * abs(after[name] - before[name]) / max(before[name], 1e-6)
+    pairs = zip(("ventricles", "brain"), regional_volumes(undistorted), regional_volumes(levels), strict=True)
+    for name, before, after in pairs:
+        columns[f"{name} change ml"] = after - before
+        columns[f"{name} change %"] = 100 * abs(after - before) / max(before, 1e-6)
     return columns
 
 

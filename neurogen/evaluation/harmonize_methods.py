@@ -24,7 +24,8 @@ class Done:
 Method = Callable[[Sequence[np.ndarray]], Done]
 """Prepared images of one site (0 outside the brain) -> the same, harmonized."""
 
-NAMES = ("none", "histogram matching", "nyul", "harmonizer", "harmonizer + flow")
+NAMES = ("none", "histogram matching", "nyul", "harmonizer", "harmonizer, site", "harmonizer + flow")
+"""The harmonizer reads every scan by itself, or all scans of a site as one; then the flow adapts it to the site."""
 
 
 def methods_of(site: SiteModel, settings: HarmonizationSettings, reference: np.ndarray) -> dict[str, Method]:
@@ -36,7 +37,8 @@ def methods_of(site: SiteModel, settings: HarmonizationSettings, reference: np.n
             tuple(_clipped(match_histogram(x, x > 0, reference)) for x in images)
         ),
         "nyul": lambda images: Done(tuple(_clipped(match_landmarks(x, x > 0, standard)) for x in images)),
-        "harmonizer": lambda images: _harmonized(images, site, replace(settings, adapt="none")),
+        "harmonizer": lambda images: _harmonized(images, site, replace(settings, adapt="none", together=False)),
+        "harmonizer, site": lambda images: _harmonized(images, site, replace(settings, adapt="none")),
         "harmonizer + flow": lambda images: _harmonized(images, site, replace(settings, adapt="site")),
     }
 

@@ -7,15 +7,14 @@ gray where the template's atlas has it. Other scanner: its given DLMUSE labels, 
 from functools import cache
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 from neurogen.harmonize.anatomy import atlas_cells
 from neurogen.harmonize.slices import FOLD
+from neurogen.harmonize.tissue import tissue_classes, tissue_shares
 
 BACKGROUND, CSF, GRAY, WHITE, DEEP = range(5)
 CLASSES = {"csf": CSF, "gray": GRAY, "white": WHITE, "deep gray": DEEP}
 IGNORED = 255
-SMOOTHING_CELLS = 0.6
 DEEP_REGIONS = tuple(
     f"{side} {name}"
     for side in ("left", "right")
@@ -31,20 +30,9 @@ _GRAY = (31, 32, 38, 39, 47, 48, 71, 72, 73, *range(100, 208))
 
 def mixture_truth(levels: np.ndarray, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Levels (80, 96, 80) -> classes (80, 96, 80) uint8, and tissue shares (3, 80, 96, 80): CSF, gray, white."""
-    from sklearn.mixture import GaussianMixture
-
     brain = levels > 0
-    values = levels[brain].astype(float)[:, None] / 255
-    start = np.quantile(values, [0.06, 0.4, 0.8])[:, None]
-    mixture = GaussianMixture(3, means_init=start, random_state=seed).fit(values[:: max(len(values) // 40000, 1)])
-    order = np.argsort(mixture.means_[:, 0])
-    # Beyond its mean a class does not lose to a wider one.
-    clipped = np.clip(values, mixture.means_.min(), mixture.means_.max())
-    shares = np.zeros((3, *levels.shape), np.float32)
-    shares[:, brain] = mixture.predict_proba(clipped)[:, order].T
-    weight = np.maximum(gaussian_filter(brain.astype(np.float32), SMOOTHING_CELLS), 1e-3)
-    smooth = np.stack([gaussian_filter(share, SMOOTHING_CELLS) / weight for share in shares]) * brain
-    classes = np.where(brain, smooth.argmax(0) + 1, BACKGROUND).astype(np.uint8)
+    shares = tissue_shares(levels, seed=seed)
+    classes = (tissue_classes(shares, brain) + 1).astype(np.uint8)
     classes[deep_region() & (classes != CSF) & brain] = DEEP
     return classes, shares
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from neurogen.errors import UsageError
 from neurogen.harmonize.flow import bits_of_brain, fixed_noise
+from neurogen.harmonize.slices import middles
 from neurogen.harmonize.transform import CurveTransform, NetworkTransform
 from neurogen.progress import Progress, silent
 
@@ -30,10 +31,10 @@ class AdaptationSettings:
     most_steps: int = 40  # ours; the published code makes 20 epochs over the test set
     evaluate_every: int = 5
     patience: int = 4  # evaluations without a gain
-    slices: int = 16  # of a site, evenly spread over its scans; ours
+    slices: int = 20  # of a site, evenly spread over its scans; ours
     batch_size: int = 8  # published 16 (code), 32 (thesis)
     learning_rate: float | None = None  # None = of the transform
-    hold: float = 0.02  # bits per unit of squared distance from the trained harmonizer; ours
+    hold: float = 1.0  # bits per unit of squared distance from the trained harmonizer; ours, see Docs/harmonize.md
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -154,7 +155,7 @@ def mean_entropy(logits: Tensor, levels: np.ndarray) -> float:
 def spread_over_scans(counts: Sequence[int], total: int) -> list[np.ndarray]:
     """Which pictures of each scan to use: about `total` in all, at least four a scan, evenly spaced."""
     share = max(total // max(len(counts), 1), 4)
-    return [np.unique(np.linspace(0, n - 1, min(share, n)).round().astype(int)) for n in counts]
+    return [middles(n, share) for n in counts]
 
 
 def _measure(entry: tuple[int, float, float], settings: AdaptationSettings) -> float:

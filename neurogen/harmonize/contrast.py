@@ -99,6 +99,13 @@ def distance(levels: np.ndarray, curve: np.ndarray) -> float:
     return float(change.mean() + 2 * change.std())
 
 
+def milder(levels: np.ndarray, curve: np.ndarray, settings: ContrastSettings, rng: np.random.Generator) -> np.ndarray:
+    """The curve drawn toward no change, to between once and twice the distance that makes a negative of `levels`."""
+    identity = np.arange(LEVELS, dtype=float)
+    wanted = settings.distance * rng.uniform(1.0, 2.0)
+    return identity + min(wanted / distance(levels, curve), 1.0) * (curve - identity)
+
+
 def draw_negative(
     levels: np.ndarray,
     settings: ContrastSettings,

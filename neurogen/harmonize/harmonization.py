@@ -147,17 +147,20 @@ def _fit(
     progress: Progress,
 ) -> tuple[CurveTransform | NetworkTransform, Adaptation | None]:
     """The transform of a site: as trained, as found earlier, or adapted now. Raises UsageError for a foreign one."""
-    transform = transform_of(site.harmonizer, site.landmarks, shading=settings.shading)
+    transform = transform_of(site.harmonizer, site.landmarks, shading=settings.shading, curve=settings.curve)
+    planes = PLANES if settings.plane == "mean" else (settings.plane,)
     for scan in scans:
-        scan.read = transform.read(
-            scan.levels,
-            [pictures(scan.levels, plane) for plane in (PLANES if settings.plane == "mean" else (settings.plane,))],
-        )
+        scan.read = scan.own = transform.read(scan.levels, [pictures(scan.levels, plane) for plane in planes])
+    if settings.together and settings.adapt != "scan":
+        transform.site = torch.stack([scan.own for scan in scans]).mean(0)
     if adapted is not None:
         try:
             transform.take(adapted)
         except (KeyError, RuntimeError) as error:
             raise UsageError(f"The saved adaptation does not fit the model {site.model.id!r}: {error}") from error
+    for scan in scans:
+        scan.read = scan.own if transform.site is None else transform.site
+    if adapted is not None:
         return transform, None
     strangers = [scan for scan in scans if not is_reference(scan, transform, site)]
     if settings.adapt == "none" or not strangers:
@@ -167,7 +170,8 @@ def _fit(
         stop=settings.stop, most_steps=settings.most_steps, slices=settings.slices, seed=settings.seed
     )
     stack = site_stack(strangers, plane, chosen.slices)
-    goal = site.source_bits[plane]["brain"]
+    # Half of the reference's own scans cost more than their mean: a deviation above it is as likely as they are.
+    goal = site.source_bits[plane]["brain"] + site.source_bits[plane]["brain_deviation"]
     return transform, adapt(transform, site.flow, stack, goal, chosen, segmenter=segmenter, progress=progress)
 
 
@@ -195,7 +199,7 @@ def is_reference(scan: SiteScan, transform: CurveTransform | NetworkTransform, s
     if not isinstance(transform, CurveTransform):
         return scan.bits_before <= site.source_bits[site.planes[0]]["brain_most"]
     calibration = site.model.manifest["calibration"]
-    change = curve_change(scan.levels, transform, scan.read)
+    change = curve_change(scan.levels, transform, scan.own)
     return scan.bits_before <= calibration["most_bits"] and change <= calibration["most_change"]
 
 

@@ -25,13 +25,15 @@ BITS_SLICES = 16
 
 @dataclass(eq=False)
 class SiteScan:
-    """levels: (80, 96, 80) uint8; read: the harmonizer's own curve for this scan, set when it is known."""
+    """levels: (80, 96, 80) uint8; own: what the harmonizer reads from this scan alone; read: what is applied to it, its
+    own or that of all scans of its site. Both are set when they are known."""
 
     prepared: PreparedScan
     levels: np.ndarray
     bits_before: float
     warnings: tuple[str, ...]
     seconds: dict[str, float] = field(default_factory=dict)
+    own: Tensor = field(default_factory=lambda: torch.zeros(1, 1))
     read: Tensor = field(default_factory=lambda: torch.zeros(1, 1))
 
 

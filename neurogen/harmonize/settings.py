@@ -15,11 +15,13 @@ class HarmonizationSettings:
 
     model: str = "harmonize-t1-adult"
     adapt: str = "site"  # all scans given together (thesis) | every "scan" by itself | "none"
+    together: bool = False  # one curve for all scans of a call: differences between them stay; not with adapt "scan"
     stop: str = "bits"  # "bits" of the source | "entropy" of a segmenter (both thesis) | "cap"
     plane: str = "axial"  # in which the harmonizer looks at a scan; "mean" of all three
     most_steps: int = 40  # of the adaptation
-    slices: int = 16  # of a site that the adaptation looks at
-    shading: bool = True  # adapt a smooth shading, too
+    slices: int = 20  # of a site that the adaptation looks at
+    shading: bool = True  # adaptation moves a smooth shading over the head
+    curve: bool = False  # adaptation moves the intensity curve as well: likelier, but measured worse
     registered: bool = False  # the scans already lie in MNI152 space
     bias_correction: bool = True
     device: str = "auto"  # "auto" | "cpu" | "cuda"
@@ -31,3 +33,5 @@ class HarmonizationSettings:
                 raise UsageError(f"{name} {getattr(self, name)!r} is unknown. Choose one of {', '.join(choices)}.")
         if self.most_steps < 1 or self.slices < 1:
             raise UsageError("most_steps and slices must be at least 1.")
+        if not (self.shading or self.curve or self.adapt == "none"):
+            raise UsageError("Adaptation has nothing to move: allow shading or curve, or choose adapt 'none'.")

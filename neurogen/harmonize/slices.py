@@ -42,7 +42,14 @@ def worth_judging(stack: np.ndarray) -> np.ndarray:
 def spread(stack: np.ndarray, count: int) -> np.ndarray:
     """`count` pictures with enough brain, evenly spread over the stack (all where there are fewer)."""
     chosen = worth_judging(stack)
-    return stack[chosen[np.unique(np.linspace(0, len(chosen) - 1, count).round().astype(int))]]
+    return stack[chosen[middles(len(chosen), count)]]
+
+
+def middles(number: int, count: int) -> np.ndarray:
+    """(min(count, number),) indices: the middles of as many equal parts, so that few stand for many without favoring
+    the ends, whose pictures cost most bits."""
+    count = min(count, number)
+    return ((np.arange(count) + 0.5) * number / max(count, 1)).astype(int)
 
 
 def site_scans(cache: SliceCache, contrast: str, split: str) -> dict[str, np.ndarray]:

@@ -25,18 +25,22 @@ LEAST = 1e-3  # intensity of the darkest brain
 
 
 class CurveTransform(nn.Module):
-    """y = f_scan+shift(landmarks(x exp(-shading))), of every voxel on the scan's own grid.
+    """y = f_read+shift(landmarks(x exp(-shading))), of every voxel on the scan's own grid.
+
+    What is read from one scan takes its anatomy for contrast in part; the mean over the scans of a site, `site`, much
+    less so: one scanner has one contrast, and anatomies differ.
 
     standard : (11,) landmarks of the reference site's brains
     """
 
-    learning_rate = 0.03  # ours; few parameters, of which each acts on all pixels
+    site: Tensor | None = None  # what `read` gave, mean over the scans of a site
+    learning_rate = 0.01  # ours; few parameters, of which each acts on all pixels
 
-    def __init__(self, network: HarmonizerUNet, standard: np.ndarray, *, shading: bool = True):
+    def __init__(self, network: HarmonizerUNet, standard: np.ndarray, *, shading: bool = True, curve: bool = True):
         super().__init__()
         self.network = network.requires_grad_(False)
         self.register_buffer("standard", torch.from_numpy(np.asarray(standard, np.float32))[None])
-        self.shift = nn.Parameter(torch.zeros(1, network.nodes + 1))
+        self.shift = nn.Parameter(torch.zeros(1, network.nodes + 1), requires_grad=curve)
         self.shading = nn.Parameter(torch.zeros(len(TERMS)), requires_grad=shading)
 
     @torch.no_grad()
@@ -69,12 +73,14 @@ class CurveTransform(nn.Module):
 
     def adapted(self) -> dict[str, Tensor]:
         """What adaptation has changed, to be kept for later scans of the site."""
-        return {"shift": self.shift.detach().clone(), "shading": self.shading.detach().clone()}
+        kept = {"shift": self.shift.detach().clone(), "shading": self.shading.detach().clone()}
+        return kept if self.site is None else kept | {"site": self.site.clone()}
 
     def take(self, adapted: dict[str, Tensor]) -> None:
         with torch.no_grad():
             self.shift.copy_(adapted["shift"])
             self.shading.copy_(adapted["shading"])
+        self.site = adapted.get("site")
 
     def cpu_copy(self) -> "CurveTransform":
         """Itself on the processor: whole volumes would fill a graphics card."""
@@ -113,6 +119,7 @@ class CurveTransform(nn.Module):
 class NetworkTransform(nn.Module):
     """y = h(x), slice by slice on the working grid; what changed is brought home and added to the scan."""
 
+    site: Tensor | None = None  # nothing is read from scans
     learning_rate = 5e-7  # thesis section 2.4.1; the published code: 4e-6
 
     def __init__(self, network: HarmonizerUNet):
@@ -154,9 +161,9 @@ class NetworkTransform(nn.Module):
 
 
 def transform_of(
-    network: HarmonizerUNet, standard: np.ndarray, *, shading: bool = True
+    network: HarmonizerUNet, standard: np.ndarray, *, shading: bool = True, curve: bool = True
 ) -> CurveTransform | NetworkTransform:
     """The transform that a harmonizer's head calls for. standard: the reference's landmarks."""
     if network.head == "curve":
-        return CurveTransform(network, standard, shading=shading)
+        return CurveTransform(network, standard, shading=shading, curve=curve)
     return NetworkTransform(network)

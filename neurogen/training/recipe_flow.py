@@ -5,7 +5,7 @@ on kept-apart scans: bits per brain pixel, and for each family of changes the ar
 changed slices.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neurogen.harmonize.contrast import FAMILIES, NEGATIVES, ContrastSettings, apply_curves, draw_negative
+from neurogen.harmonize.contrast import FAMILIES, NEGATIVES, ContrastSettings, apply_curves, draw_negative, milder
 from neurogen.harmonize.flow import bits, bits_of_brain
 from neurogen.harmonize.site_slices import SiteSlices
 from neurogen.harmonize.slices import PLANES, pictures, site_scans, spread
@@ -38,8 +38,10 @@ class FlowSettings:
     contrast: str = "t1w"
     widths: tuple[int, ...] = (16, 32, 48, 64)  # thesis section 2.4.1
     dequantization_widths: tuple[int, ...] = (8, 16, 24, 32)  # ours; published as the others
-    margin: float = 1.0  # bits per brain pixel above the batch's source; thesis: c = 1.2, code: 1.0, of the whole frame
-    negative_share: float = 0.25  # of a batch; published 0.2
+    margin: float = 1.5  # bits per brain pixel above the own source; thesis: c = 1.2, code: 1.0, of the whole frame
+    negative_share: float = 0.5  # of a batch, each a changed copy of one of its source slices; published 0.2, others
+    negative_weight: float = 3.0  # of the hinge against the source's bits; published: the ratio of the shares
+    mild_share: float = 0.5  # of the negatives, drawn toward the least change that makes one; ours
     shape_share: float = 0.3  # of the source slices warped: warping blurs, and sharpness is part of the likelihood
     plane_shares: tuple[float, ...] = (1.0, 0.0, 0.0)  # of the batches: axial, coronal, sagittal
     validation_slices: int = 6  # per scan
@@ -87,27 +89,37 @@ class FlowTask:
         return {"factory": "coupling_flow", "arguments": arguments}
 
     def training_loss(self, step: int, generator: torch.Generator) -> Tensor:
-        """Eq. 2.4 in bits per brain pixel: source minus min(c, negatives), c = source + margin."""
+        """Eq. 2.4 in bits per brain pixel: mean source + weight * mean max(0, source + margin - its changed copy).
+
+        The thesis clamps the changed slices at one c for all. Slices of different levels differ by as much as a change
+        of contrast does: against its own source, with the same noise, a negative says what its change has cost.
+        """
         levels, negatives = self.draw(self.settings.loop.batch_size, generator)
         device = next(self.network.parameters()).device
-        noise = torch.rand(levels.shape, generator=generator)
+        noise = torch.rand(levels[negatives:].shape, generator=generator)
+        noise = torch.cat([noise[:negatives], noise])
         cost = bits_of_brain(self.network, levels.to(device), noise.to(device))
-        source, changed = cost[negatives:].mean(), cost[:negatives]
-        guide = torch.minimum(changed, source.detach() + self.settings.margin)
-        share = negatives / len(levels)
-        return (1 - share) * source - share * guide.mean()
+        changed, source = cost[:negatives], cost[negatives:]
+        missing = (source[:negatives] + self.settings.margin - changed).clamp(min=0)
+        return source.mean() + self.settings.negative_weight * missing.mean()
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, int]:
-        """(B, 1, rows, columns) levels, the first few of them negatives, and how many these are."""
+        """(B, 1, rows, columns) levels: first the negatives, then the source slices, the first of which they are
+        changed copies of; and how many negatives there are, at most half."""
         rng = np.random.default_rng(int(torch.randint(2**62, (1,), generator=generator)))
-        levels = self.slices.draw(count, rng)
-        warped = torch.from_numpy(rng.random(count) < self.settings.shape_share)
+        negatives = min(max(1, round(count * self.settings.negative_share)), count // 2)
+        source = self.slices.draw(count - negatives, rng)
+        warped = torch.from_numpy(rng.random(len(source)) < self.settings.shape_share)
         if warped.any():
-            levels[warped] = vary_shape(levels[warped], self.settings.shape, generator)
-        negatives = max(1, round(count * self.settings.negative_share))
-        curves = np.stack([draw_negative(p[0].numpy(), self.settings.negatives, rng) for p in levels[:negatives]])
-        levels[:negatives] = apply_curves(levels[:negatives], curves).round()
-        return levels, negatives
+            source[warped] = vary_shape(source[warped], self.settings.shape, generator)
+        curves = np.stack([self._negative(picture[0].numpy(), rng) for picture in source[:negatives]])
+        return torch.cat([apply_curves(source[:negatives], curves).round(), source]), negatives
+
+    def _negative(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        curve = draw_negative(picture, self.settings.negatives, rng)
+        return (
+            milder(picture, curve, self.settings.negatives, rng) if rng.random() < self.settings.mild_share else curve
+        )
 
     def validate(self) -> dict[str, float]:
         """Bits of kept-apart slices of the first plane, and how well each family of changes is told from them."""
@@ -120,6 +132,11 @@ class FlowTask:
         score = worst - BITS_WEIGHT * brain
         return {"score": score, "bits_brain": brain, "bits_frame": float(source.frame.mean()), **measures}
 
+    def told_apart(self) -> dict[str, float]:
+        """Area under the ROC curve of whole kept-apart scans against the same scans changed, by family."""
+        plane = self.planes[0]
+        return {f"auroc_{n}": round(scan_separation(self.network, self.kept, plane, n), 4) for n in FAMILIES}
+
     def export(self, out: Path, network_state: dict[str, Tensor], record: dict) -> None:
         self.network.load_state_dict({name: value.half().float() for name, value in network_state.items()})
         self.network.eval()
@@ -129,7 +146,11 @@ class FlowTask:
             "id": self.settings.model_id, "version": "1.0.0", "task": "flow", "method": "coupling-flow",
             "contrasts": [self.settings.contrast], "spacing_mm": 2.0, "network": self.network_description(),
             "training": record, "calibration": {"source_bits": source_bits(self.network, self.kept, self.planes)},
-            "measured": [{"protocol": "kept-apart scans of the site, single slices", **last}], "seconds": {},
+            "measured": [
+                {"protocol": "kept-apart scans of the site, single slices", **last},
+                {"protocol": "the same, whole scans: mean bits of 12 slices under one change", **self.told_apart()},
+            ],
+            "seconds": {},
             **self.facts,
         }  # fmt: skip
         write_model(Path(out) / self.settings.model_id, manifest, self.network.state_dict())
@@ -157,6 +178,31 @@ def separation(
     curves = np.stack([draw_negative(picture, settings, rng, families=(family,)) for picture in stack])
     changed = apply_curves(torch.from_numpy(stack.astype(np.float32))[:, None], curves).round()[:, 0].numpy()
     return area_under_curve(source, bits(flow, changed).brain)
+
+
+def scan_separation(
+    flow: torch.nn.Module,
+    scans: Mapping[str, np.ndarray],
+    plane: str,
+    family: str,
+    *,
+    slices: int = 12,
+    draws: int = 4,
+    settings: ContrastSettings = NEGATIVES,
+    seed: int = VALIDATION_SEED,
+) -> float:
+    """Area under the ROC curve of scans by their mean bits, as adaptation measures a scan, against the same scans under
+    `draws` changes each, one curve for all slices of a scan."""
+    rng = np.random.default_rng(seed)
+    source, changed = [], []
+    for levels in scans.values():
+        stack = spread(pictures(levels, plane), slices)
+        source.append(bits(flow, stack).brain.mean())
+        for _ in range(draws):
+            curve = draw_negative(stack.reshape(-1, stack.shape[-1]), settings, rng, families=(family,))
+            other = apply_curves(torch.from_numpy(stack.astype(np.float32))[:, None], np.stack([curve] * len(stack)))
+            changed.append(bits(flow, other.round()[:, 0].numpy()).brain.mean())
+    return area_under_curve(np.array(source), np.array(changed))
 
 
 def area_under_curve(low: np.ndarray, high: np.ndarray) -> float:
