@@ -126,7 +126,6 @@ def test_one_curve_for_all_scans_keeps_their_differences_and_serves_later_ones(s
     assert not np.allclose(alone.scans[0].harmonized.array, result.scans[0].harmonized.array)
 
 
-
 def test_unusable_scans_are_refused(settings):
     volume, brain = scan()
     flat = Volume(np.full(SHAPE, 7.0), volume.affine)
