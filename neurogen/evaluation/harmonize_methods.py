@@ -38,7 +38,7 @@ def methods_of(site: SiteModel, settings: HarmonizationSettings, reference: np.n
         ),
         "nyul": lambda images: Done(tuple(_clipped(match_landmarks(x, x > 0, standard)) for x in images)),
         "harmonizer": lambda images: _harmonized(images, site, replace(settings, adapt="none", together=False)),
-        "harmonizer, site": lambda images: _harmonized(images, site, replace(settings, adapt="none")),
+        "harmonizer, site": lambda images: _harmonized(images, site, replace(settings, adapt="none", together=True)),
         "harmonizer + flow": lambda images: _harmonized(images, site, replace(settings, adapt="site")),
     }
 

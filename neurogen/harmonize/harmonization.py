@@ -170,8 +170,8 @@ def _fit(
         stop=settings.stop, most_steps=settings.most_steps, slices=settings.slices, seed=settings.seed
     )
     stack = site_stack(strangers, plane, chosen.slices)
-    # Half of the reference's own scans cost more than their mean: a deviation above it is as likely as they are.
-    goal = site.source_bits[plane]["brain"] + site.source_bits[plane]["brain_deviation"]
+    # Half of the reference's own scans cost more than their mean: the goal is what the costliest of them cost.
+    goal = max(site.source_bits[plane]["brain_most"], site.model.manifest["calibration"]["most_bits"])
     return transform, adapt(transform, site.flow, stack, goal, chosen, segmenter=segmenter, progress=progress)
 
 
