@@ -15,7 +15,7 @@ from neurogen.anomaly.anomaly_map import AROUND_CELLS, CellMaps, HealthyError, H
 from neurogen.anomaly.codec import AutoencoderCodec, Codec, PixelCodec
 from neurogen.anomaly.contrast_scale import ContrastScale
 from neurogen.anomaly.correction import Conditions, Corrected, Correction, ReflectCorrection, correction_of
-from neurogen.anomaly.leveling import Leveling, refined
+from neurogen.anomaly.leveling import Leveling, cells_of, refined
 from neurogen.anomaly.shared_tensors import context_tensors, unpacked
 from neurogen.models import Model, ModelStore
 from neurogen.networks.autoencoder import LatentCodec
@@ -136,7 +136,7 @@ class Detector:
         return np.sign(difference) * np.sqrt(np.abs(difference * evidence))
 
     def _difference(self, standardized: np.ndarray, correction: SliceCorrection) -> np.ndarray:
-        pixel = _pooled(standardized - correction.restored)
+        pixel = cells_of(standardized - correction.restored)
         if isinstance(self.codec, PixelCodec) or self.correction.combine == "pixel":
             return pixel
         latent = _repeated(np.abs(correction.code_change).mean(1), correction.factor // SLAB)
@@ -159,7 +159,7 @@ class Detector:
         standardized = self.contrasts[contrast].standardize(slices, brain)
         correction = self.correct_slices(standardized, contrast, settings, slabs=slabs)
         maps = CellMaps(
-            self.deviation(standardized, correction), _pooled(standardized), _pooled(brain.astype(np.float32)) >= 0.5
+            self.deviation(standardized, correction), cells_of(standardized), cells_of(brain.astype(np.float32)) >= 0.5
         )
         sigma = self._sigma(contrast, settings)
         return maps.smoothed((0, sigma, sigma))
@@ -184,7 +184,7 @@ class Detector:
         correction = self.correct_slices(standardized[filled], contrast, settings, slabs=filled, progress=progress)
         change[filled] = correction.restored - standardized[filled]
         flow[filled] = self.deviation(standardized[filled], correction)
-        image, cells = _pooled(standardized), _pooled(inside.astype(np.float32)) >= 0.5
+        image, cells = cells_of(standardized), cells_of(inside.astype(np.float32)) >= 0.5
         maps = CellMaps(flow, image, cells, roughness(image, cells))
         change *= self.contrasts[contrast].deviation * field
         return maps.smoothed((self._sigma(contrast, settings),) * 3), change
@@ -207,12 +207,6 @@ def to_slabs(image: np.ndarray, brain: np.ndarray) -> tuple[np.ndarray, np.ndarr
     count = inside.reshape(-1, SLAB, *inside.shape[1:]).sum(1)
     total = (slices * inside).reshape(-1, SLAB, *slices.shape[1:]).sum(1)
     return (total / np.maximum(count, 1)).astype(np.float32), count > 0
-
-
-def _pooled(slices: np.ndarray) -> np.ndarray:
-    """(N, 2h, 2w) -> (N, h, w): means of 2 x 2 pixels."""
-    n, h, w = slices.shape
-    return slices.reshape(n, h // SLAB, SLAB, w // SLAB, SLAB).mean((2, 4))
 
 
 def _repeated(cells: np.ndarray, times: int) -> np.ndarray:

@@ -62,8 +62,8 @@ class Leveling:
 
     def field_of_slabs(self, slabs: np.ndarray, inside: np.ndarray) -> np.ndarray:
         """The field of slabs (K, 2 h, 2 w) of a scan with their brain, on cells (K, h, w)."""
-        share = _cells(inside.astype(np.float32))
-        return self.field(_cells(slabs * inside) / np.maximum(share, 1e-3), share >= 0.5)
+        share = cells_of(inside.astype(np.float32))
+        return self.field(cells_of(slabs * inside) / np.maximum(share, 1e-3), share >= 0.5)
 
     def _smooth(self, values: np.ndarray) -> np.ndarray:
         return gaussian_filter(values.astype(np.float32), self.sigma_cells, truncate=3)
@@ -74,7 +74,7 @@ def refined(field: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return zoom(field, np.array(shape) / field.shape, order=1, grid_mode=True, mode="nearest")
 
 
-def _cells(pixels: np.ndarray) -> np.ndarray:
+def cells_of(pixels: np.ndarray) -> np.ndarray:
     """(K, 2 h, 2 w) -> (K, h, w): means of 2 x 2 pixels."""
     count, rows, columns = pixels.shape
     return pixels.reshape(count, rows // 2, 2, columns // 2, 2).mean((2, 4))

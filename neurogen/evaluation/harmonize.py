@@ -21,6 +21,7 @@ from neurogen.evaluation.harmonize_segmenter import KINDS, SegmenterSettings, Ti
 from neurogen.evaluation.harmonize_truth import grouped_labels, mixture_truth, repeated, to_cells
 from neurogen.evaluation.planted_scans import ScanFile, default_cache, list_scans, prepared
 from neurogen.evaluation.tables import Table
+from neurogen.harmonize.anatomy import regional_volumes
 from neurogen.harmonize.settings import HarmonizationSettings
 from neurogen.harmonize.similarity import ssim, wasserstein
 from neurogen.harmonize.site import SiteModel, load_site
@@ -43,12 +44,13 @@ REFERENCE_VOXELS = 2000  # of each training scan, pooled for histogram matching
 @dataclass(frozen=True, eq=False)
 class Target:
     """Scans of one site: images (160, 192, 160) in [0, 1], their true classes on cells of 2 mm, and for simulated
-    scanners the undistorted images."""
+    scanners the undistorted levels on these cells with their `regional_volumes`."""
 
     name: str
     images: tuple[np.ndarray, ...]
     truth: tuple[np.ndarray, ...]
     undistorted: tuple[np.ndarray, ...] = ()
+    volumes: tuple[tuple[float, float], ...] = ()
 
 
 def run(
@@ -119,9 +121,8 @@ def judged(
         cells = levels > 0
         row["Wasserstein"] = wasserstein(levels[cells] / 255, site.quantiles)
         if target.undistorted:
-            original = to_levels(target.undistorted[k], brain)
-            row["SSIM to truth"] = ssim(levels / 255, original / 255, cells)
-            row |= volume_changes(levels, original)
+            row["SSIM to truth"] = ssim(levels / 255, target.undistorted[k] / 255, cells)
+            row |= volume_changes(levels, target.volumes[k])
         per_scan.append(row)
     return mean_of(per_scan) | {"given back": float(done.given_back), "s a volume": seconds}, done.note
 
@@ -138,14 +139,16 @@ def _targets(files: Sequence[ScanFile], cache: Path, scans: int, seed: int):
     if not test:
         raise InputRefused("The data folder has no kept-apart scan of the reference site (adult_t1_1mm).")
     images = tuple(prepared(f, cache).image for f in test)
-    truths = [mixture_truth(to_levels(image, image > 0), seed=seed) for image in images]
+    undistorted = tuple(to_levels(image, image > 0) for image in images)
+    volumes = tuple(map(regional_volumes, undistorted))
+    truths = [mixture_truth(levels, seed=seed) for levels in undistorted]
     classes = tuple(one for one, _ in truths)
-    yield Target(UNDISTORTED, images, classes, images)
+    yield Target(UNDISTORTED, images, classes, undistorted, volumes)
     for scanner in SCANNERS:
         shown = tuple(
             apply_scanner(scanner, image, image > 0, repeated(shares)) for image, (_, shares) in zip(images, truths)
         )
-        yield Target(scanner.name, shown, classes, images)
+        yield Target(scanner.name, shown, classes, undistorted, volumes)
     others = [f for f in files if f.source == OTHER and f.role == "test" and f.labels is not None][:scans]
     if others:
         on_grid = [prepared(f, cache) for f in others]

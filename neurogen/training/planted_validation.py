@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from neurogen.anomaly.detector import SLAB, Detector, ScoreSettings
+from neurogen.anomaly.leveling import cells_of
 from neurogen.preprocess.grid import to_slices
 from neurogen.synth.lesions import KINDS, plant_lesion
 from neurogen.training.cache import SliceCache
@@ -36,8 +37,7 @@ class PlantedSlices:
     @property
     def lesion_cells(self) -> np.ndarray:
         """(N, 96, 80) bool: cells that are at least half lesion."""
-        n, h, w = self.lesion.shape
-        return self.lesion.reshape(n, h // 2, 2, w // 2, 2).mean((2, 4)) >= 0.5
+        return cells_of(self.lesion) >= 0.5
 
     def measure(self, detector: Detector, settings: ScoreSettings = ScoreSettings()) -> dict[str, float]:
         """ap: average precision of |deviation| over brain cells; ap_bright: of the signed deviation, bright kinds only;

@@ -117,9 +117,9 @@ class FlowTask:
 
     def _negative(self, picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         curve = draw_negative(picture, self.settings.negatives, rng)
-        return (
-            milder(picture, curve, self.settings.negatives, rng) if rng.random() < self.settings.mild_share else curve
-        )
+        if rng.random() < self.settings.mild_share:
+            curve = milder(picture, curve, self.settings.negatives, rng)
+        return curve
 
     def validate(self) -> dict[str, float]:
         """Bits of kept-apart slices of the first plane, and how well each family of changes is told from them."""
@@ -176,8 +176,7 @@ def separation(
     """Area under the ROC curve: `source`, the bits of `stack` (N, rows, columns), against its changed slices."""
     rng = np.random.default_rng(seed)
     curves = np.stack([draw_negative(picture, settings, rng, families=(family,)) for picture in stack])
-    changed = apply_curves(torch.from_numpy(stack.astype(np.float32))[:, None], curves).round()[:, 0].numpy()
-    return area_under_curve(source, bits(flow, changed).brain)
+    return area_under_curve(source, changed_bits(flow, stack, curves))
 
 
 def scan_separation(
@@ -200,9 +199,14 @@ def scan_separation(
         source.append(bits(flow, stack).brain.mean())
         for _ in range(draws):
             curve = draw_negative(stack.reshape(-1, stack.shape[-1]), settings, rng, families=(family,))
-            other = apply_curves(torch.from_numpy(stack.astype(np.float32))[:, None], np.stack([curve] * len(stack)))
-            changed.append(bits(flow, other.round()[:, 0].numpy()).brain.mean())
+            changed.append(changed_bits(flow, stack, np.stack([curve] * len(stack))).mean())
     return area_under_curve(np.array(source), np.array(changed))
+
+
+def changed_bits(flow: torch.nn.Module, stack: np.ndarray, curves: np.ndarray) -> np.ndarray:
+    """(N,) bits per brain pixel of pictures (N, rows, columns), each under its own curve (N, 256)."""
+    changed = apply_curves(torch.from_numpy(stack.astype(np.float32))[:, None], curves).round()[:, 0].numpy()
+    return bits(flow, changed).brain
 
 
 def area_under_curve(low: np.ndarray, high: np.ndarray) -> float:
