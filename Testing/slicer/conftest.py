@@ -14,6 +14,16 @@ from Testing.host.pytest_support import _application, enter_module, rendering, s
 __all__ = ["_application", "enter_module", "rendering", "slicer_app"]
 
 
+@pytest.fixture(autouse=True)
+def temporary(tmp_path_factory, monkeypatch):
+    """A temporary folder of the test's own, so that what jobs leave there is seen, and nothing that others leave."""
+    import tempfile
+
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
 @pytest.fixture
 def scan(slicer_app, tmp_path):
     """A head with a bright and a dark ball, in the scene."""
@@ -24,11 +34,10 @@ def scan(slicer_app, tmp_path):
 
 
 @pytest.fixture
-def fake_child(slicer_app, tmp_path, monkeypatch):
-    """The stand-in of the child process, and a temporary folder of the test's own."""
-    from detecting import FakeChild, isolateTemporary
+def fake_child(slicer_app):
+    """The stand-in of the child process."""
+    from detecting import FakeChild
 
-    isolateTemporary(tmp_path, monkeypatch)
     fake = FakeChild(Path(slicer_app.slicerHome))
     yield fake
     fake.remove()

@@ -55,14 +55,6 @@ class FakeChild:
             path.unlink()
 
 
-def isolateTemporary(folder: Path, monkeypatch) -> None:
-    """Give the test a temporary folder of its own, so that what jobs leave there is seen."""
-    import tempfile
-
-    (folder / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder / "temporary"))
-
-
 def waitUntil(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Let the application live until the condition holds."""
     import slicer

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from detecting import isolateTemporary, longestAnswer, results, waitUntil, workFolders
+from detecting import longestAnswer, results, waitUntil, workFolders
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def panel(enter_module, tmp_path, monkeypatch):
-    isolateTemporary(tmp_path, monkeypatch)
+def panel(enter_module):
     return enter_module("NeuroGenAD")
 
 
