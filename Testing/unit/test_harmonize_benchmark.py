@@ -13,7 +13,7 @@ from neurogen.evaluation.harmonize_scanners import SCANNERS, apply_scanner, coil
 from neurogen.evaluation.harmonize_segmenter import KINDS, SegmenterSettings, load_or_train, segment
 from neurogen.evaluation.harmonize_truth import CSF, DEEP, GRAY, IGNORED, WHITE, grouped_labels, mixture_truth, to_cells
 from neurogen.harmonize.anatomy import CELL_ML, regional_volumes, slice_jump, ventricle_region
-from neurogen.harmonize.landmarks import landmarks_of, match_histogram, match_landmarks
+from neurogen.harmonize.landmarks import NYUL, landmarks_of, match_histogram, match_landmarks
 from neurogen.harmonize.similarity import ssim, structure_similarity, wasserstein
 from neurogen.harmonize.slices import to_levels
 
@@ -99,17 +99,21 @@ def test_measures_of_a_perfect_and_of_a_shifted_segmentation():
     assert np.isnan(overlap(truth, unknown)["csf"])
 
 
-def test_volumes_are_partial_volumes_between_a_scans_own_levels(head):
+def test_volumes_are_partial_volumes_whatever_the_contrast(head):
     _, _, levels, *_ = head
-    before = ventricles, tissue = regional_volumes(levels)
+    brain = levels > 0
+    quantiles = np.quantile(levels[brain] / 255, np.linspace(0, 1, 201))
+    before = ventricles, tissue = regional_volumes(levels, quantiles)
     brain_ml = np.count_nonzero(levels) * CELL_ML
     assert 0 < ventricles < 0.2 * brain_ml and 0.5 * brain_ml < tissue < brain_ml
-    stretched = np.where(levels > 0, np.round(30 + 0.8 * levels), 0).astype(np.uint8)  # moves levels, but no volume
-    changes = volume_changes(stretched, before)
-    assert changes["ventricles change %"] < 1 and changes["brain change %"] < 1
-    darker = np.where(ventricle_region() & (levels > 0), np.minimum(levels, 60), levels).astype(np.uint8)
-    assert volume_changes(darker, before)["ventricles change ml"] > 5
-    assert all(value == 0 for value in volume_changes(levels, before).values())
+    for contrast in (30 + 0.8 * levels, 255 * (levels / 255) ** 1.8, 255 * (levels / 255) ** 0.6):
+        other = np.where(brain, np.round(np.maximum(contrast, 1)), 0).astype(np.uint8)
+        changes = volume_changes(other, before, quantiles)
+        assert changes["ventricles change %"] < 2 and changes["brain change %"] < 1
+    around = ventricle_region() & brain
+    darker = np.where(around, np.minimum(levels, 60), levels).astype(np.uint8)
+    assert volume_changes(darker, before, quantiles)["ventricles change ml"] > 5
+    assert all(value == 0 for value in volume_changes(levels, before, quantiles).values())
 
 
 def test_segmenters_are_trained_once_and_kept(head, tmp_path):
@@ -127,7 +131,7 @@ def test_rivals_undo_a_rising_change(head):
     changed = np.where(brain, image**1.7, 0).astype(np.float32)
     for restored in (
         match_histogram(changed, brain, image[brain]),
-        match_landmarks(changed, brain, landmarks_of(image[brain])),
+        match_landmarks(changed, brain, landmarks_of(image[brain], NYUL)),
     ):
         assert (restored[~brain] == 0).all()
         assert np.abs(restored - image)[brain].mean() < 0.2 * np.abs(changed - image)[brain].mean()

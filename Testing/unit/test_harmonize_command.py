@@ -13,8 +13,10 @@ from neurogen.cli import main
 from neurogen.errors import Cancelled, InputRefused, ModelUnavailable, UsageError
 from neurogen.harmonize import harmonization
 from neurogen.harmonize.harmonization import ALREADY, GIVEN_BACK, harmonize_site
+from neurogen.harmonize.landmarks import LANDMARKS
 from neurogen.harmonize.settings import HarmonizationSettings
 from neurogen.harmonize.site import load_site
+from neurogen.harmonize.transform import CurveTransform
 from neurogen.models import ModelStore
 from neurogen.volumes import Volume, load_volume, save_volume
 
@@ -124,6 +126,20 @@ def test_one_curve_for_all_scans_keeps_their_differences_and_serves_later_ones(s
     assert np.allclose(later.scans[0].harmonized.array, result.scans[0].harmonized.array)
     alone = harmonize_site(volumes[:1], replace(one, together=False), masks=masks[:1])
     assert not np.allclose(alone.scans[0].harmonized.array, result.scans[0].harmonized.array)
+
+
+def test_scans_of_a_site_share_their_dark_landmarks_and_keep_their_bright_ones(settings, model):
+    network = load_site(model).harmonizer
+    transform = CurveTransform(network, np.linspace(0.1, 0.9, len(LANDMARKS)), own_curve=False)
+    width = transform.site.shape[1]
+    owns = [torch.linspace(0, 1, width)[None], torch.linspace(0.2, 1.4, width)[None]]
+    assert torch.equal(transform.pooled(owns[0]), owns[0])  # a scan that comes alone
+    transform.pool(owns, together=False)
+    first, last = (transform.pooled(own)[0, [0, len(LANDMARKS) - 1]] for own in owns)
+    assert first[0] == pytest.approx(0.7 * 0.1, abs=1e-6) and last[0] == pytest.approx(0.3 * 0.2 + 0.7 * 0.1, abs=1e-6)
+    assert first[1] == owns[0][0, len(LANDMARKS) - 1] and last[1] == owns[1][0, len(LANDMARKS) - 1]
+    transform.pool(owns, together=True)
+    assert torch.equal(transform.pooled(owns[0]), transform.pooled(owns[1]))
 
 
 def test_unusable_scans_are_refused(settings):

@@ -42,9 +42,12 @@ def add_parser(subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--registered", action="store_true", help="the scans already lie in ICBM152 space")
     parser.add_argument("--no-bias-correction", action="store_true", help="the scans are free of a bias field")
     parser.add_argument("--curve", action="store_true", help="adapt the intensity curve as well as the shading")
-    parser.add_argument("--no-shading", action="store_true", help="adapt the intensity curve only, no smooth shading")
+    parser.add_argument("--no-shading", action="store_true", help="no smooth shading is taken off; adapt the curve")
     parser.add_argument(
         "--together", action="store_true", help="one curve for all scans: what differs between them stays different"
+    )
+    parser.add_argument(
+        "--own-curve", action="store_true", help="add the network's curve of each scan to its landmarks (curve models)"
     )
     parser.add_argument("--model", metavar="ID", help="a model of the reference site, or the folder of one")
     parser.add_argument("--adapt", choices=ADAPTS, help="to all scans together, to each by itself, or not at all")
@@ -102,6 +105,7 @@ def settings_of(args: argparse.Namespace) -> HarmonizationSettings:
         shading=not args.no_shading,
         curve=args.curve or args.no_shading,
         together=args.together,
+        own_curve=args.own_curve,
         registered=args.registered,
         bias_correction=not args.no_bias_correction,
         device=choose_device(args.device),

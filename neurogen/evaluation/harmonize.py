@@ -87,7 +87,7 @@ def run(
     pooled = pooled_intensities(training, seed=seed)
     doors = methods_of(site, HarmonizationSettings(model=model, seed=seed), pooled)
     rows, notes = {}, []
-    targets = list(_targets(files, cache, scans, seed))
+    targets = list(_targets(files, cache, site.quantiles, scans, seed))
     for t, target in enumerate(targets):
         for m, name in enumerate(chosen):
             progress(f"{target.name}: {name}", 0.5 + 0.5 * (t + m / len(chosen)) / len(targets))
@@ -122,7 +122,7 @@ def judged(
         row["Wasserstein"] = wasserstein(levels[cells] / 255, site.quantiles)
         if target.undistorted:
             row["SSIM to truth"] = ssim(levels / 255, target.undistorted[k] / 255, cells)
-            row |= volume_changes(levels, target.volumes[k])
+            row |= volume_changes(levels, target.volumes[k], site.quantiles)
         per_scan.append(row)
     return mean_of(per_scan) | {"given back": float(done.given_back), "s a volume": seconds}, done.note
 
@@ -134,13 +134,13 @@ def pooled_intensities(training: Mapping[str, np.ndarray], *, seed: int) -> np.n
     return np.concatenate(parts).astype(np.float32) / 255
 
 
-def _targets(files: Sequence[ScanFile], cache: Path, scans: int, seed: int):
+def _targets(files: Sequence[ScanFile], cache: Path, quantiles: np.ndarray, scans: int, seed: int):
     test = [f for f in files if f.source == REFERENCE and f.role == "test"][:scans]
     if not test:
         raise InputRefused("The data folder has no kept-apart scan of the reference site (adult_t1_1mm).")
     images = tuple(prepared(f, cache).image for f in test)
     undistorted = tuple(to_levels(image, image > 0) for image in images)
-    volumes = tuple(map(regional_volumes, undistorted))
+    volumes = tuple(regional_volumes(levels, quantiles) for levels in undistorted)
     truths = [mixture_truth(levels, seed=seed) for levels in undistorted]
     classes = tuple(one for one, _ in truths)
     yield Target(UNDISTORTED, images, classes, undistorted, volumes)
@@ -203,8 +203,9 @@ def _notes(scans: int) -> tuple[str, ...]:
     return (
         f"Means over {scans} kept-apart scans a target, harmonized together. DSC: mean of fluid, gray, white and deep "
         "gray on cells of 2 mm, by a segmenter of the reference site trained without (plain) or with (augmented) "
-        "changes of intensity; HD95 uses the plain one. Volumes are those of partial volume between a scan's own fluid "
-        "and gray levels, against the undistorted scan. Seconds include neither preparation nor segmentation.",
+        "changes of intensity; HD95 uses the plain one. Volumes are those of partial volume between fluid and gray, of "
+        "scans that were given the reference's histogram, against the undistorted scan. Seconds include neither "
+        "preparation nor segmentation.",
         *(
             f"{s.name}: {s.description}{'' if s.trained else ' (no training draws from this family)'}."
             for s in SCANNERS

@@ -39,11 +39,11 @@ def surface_distance_95(found: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean(distances))
 
 
-def volume_changes(levels: np.ndarray, undistorted: tuple[float, float]) -> dict[str, float]:
+def volume_changes(levels: np.ndarray, undistorted: tuple[float, float], quantiles: np.ndarray) -> dict[str, float]:
     """Change of fluid around the template's ventricles and of brain tissue by partial volume in ml and in percent
     (absolute), of levels (80, 96, 80) against the `regional_volumes` of the undistorted scan."""
     columns: dict[str, float] = {}
-    pairs = zip(("ventricles", "brain"), undistorted, regional_volumes(levels), strict=True)
+    pairs = zip(("ventricles", "brain"), undistorted, regional_volumes(levels, quantiles), strict=True)
     for name, before, after in pairs:
         columns[f"{name} change ml"] = after - before
         columns[f"{name} change %"] = 100 * abs(after - before) / max(before, 1e-6)

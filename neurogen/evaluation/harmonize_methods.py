@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neurogen.harmonize.harmonization import harmonize_prepared
-from neurogen.harmonize.landmarks import landmarks_of, match_histogram, match_landmarks
+from neurogen.harmonize.landmarks import NYUL, landmarks_of, match_histogram, match_landmarks
 from neurogen.harmonize.scan import grid_scan
 from neurogen.harmonize.settings import HarmonizationSettings
 from neurogen.harmonize.site import SiteModel
@@ -30,7 +30,7 @@ NAMES = ("none", "histogram matching", "nyul", "harmonizer", "harmonizer, site",
 
 def methods_of(site: SiteModel, settings: HarmonizationSettings, reference: np.ndarray) -> dict[str, Method]:
     """All methods by name. reference: (n,) brain intensities of the reference site's training scans, pooled."""
-    standard = landmarks_of(reference)
+    standard = landmarks_of(reference, NYUL)
     return {
         "none": lambda images: Done(tuple(images)),
         "histogram matching": lambda images: Done(

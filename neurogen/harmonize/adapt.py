@@ -19,6 +19,7 @@ from neurogen.harmonize.transform import CurveTransform, NetworkTransform
 from neurogen.progress import Progress, silent
 
 STOPS = ("bits", "entropy", "cap")
+OUT_OF_REACH = "out of reach"
 Segmenter = Callable[[Tensor], Tensor]
 """(B, 1, H, W) harmonized pictures in [0, 1] -> (B, classes, H, W) logits."""
 
@@ -34,6 +35,7 @@ class AdaptationSettings:
     slices: int = 20  # of a site, evenly spread over its scans; ours
     batch_size: int = 8  # published 16 (code), 32 (thesis)
     learning_rate: float | None = None  # None = of the transform
+    must_reach: bool = False  # where the source's bits stay out of reach, nothing is changed: another fault must be it
     hold: float = 1.0  # bits per unit of squared distance from the trained harmonizer; ours, see Docs/harmonize.md
     seed: int = 0
 
@@ -57,7 +59,7 @@ class SiteStack:
 class Adaptation:
     """How it went. `curve` has one (step, bits per brain pixel, entropy or NaN) an evaluation.
 
-    reason : "source bits", "entropy", "no further gain", "cap" or "not adapted"
+    reason : "source bits", "entropy", "no further gain", "cap", "out of reach" or "not adapted"
     """
 
     before: float
@@ -88,7 +90,8 @@ def adapt(
     rng = np.random.default_rng(settings.seed)
     judge = _Judge(transform, flow, stack, settings, segmenter)
     curve = [judge.look(0)]
-    best, best_state, reason = curve[0], transform.adapted(), _reached(curve, source_bits, settings)
+    start = best_state = transform.adapted()
+    best, reason = curve[0], _reached(curve, source_bits, settings)
     step = 0
     while not reason:
         for _ in range(min(settings.evaluate_every, settings.most_steps - step)):
@@ -103,6 +106,8 @@ def adapt(
         if _measure(curve[-1], settings) < _measure(best, settings):
             best, best_state = curve[-1], transform.adapted()
         reason = _reached(curve, source_bits, settings)
+    if settings.must_reach and reason != "source bits":
+        best, best_state, reason = curve[0], start, OUT_OF_REACH
     transform.take(best_state)
     return Adaptation(curve[0][1], best[1], best[0], reason, tuple(curve))
 

@@ -14,7 +14,7 @@ from neurogen.harmonize.anatomy import AnatomyCheck, check_anatomy
 from neurogen.harmonize.flow import bits
 from neurogen.harmonize.scan import SiteScan, prepare_scan
 from neurogen.harmonize.settings import HarmonizationSettings
-from neurogen.harmonize.shading import places_of_pictures
+from neurogen.harmonize.shading import places_of_cells, places_of_pictures
 from neurogen.harmonize.similarity import ssim, wasserstein
 from neurogen.harmonize.site import SiteModel, load_site
 from neurogen.harmonize.slices import PLANES, pictures, to_levels, worth_judging
@@ -147,28 +147,36 @@ def _fit(
     progress: Progress,
 ) -> tuple[CurveTransform | NetworkTransform, Adaptation | None]:
     """The transform of a site: as trained, as found earlier, or adapted now. Raises UsageError for a foreign one."""
-    transform = transform_of(site.harmonizer, site.landmarks, shading=settings.shading, curve=settings.curve)
+    transform = transform_of(
+        site.harmonizer, site.landmarks, site.tissues,
+        shading=settings.shading, curve=settings.curve, own_curve=settings.own_curve,
+    )  # fmt: skip
     planes = PLANES if settings.plane == "mean" else (settings.plane,)
-    for scan in scans:
-        scan.read = scan.own = transform.read(scan.levels, [pictures(scan.levels, plane) for plane in planes])
-    if settings.together and settings.adapt != "scan":
-        transform.site = torch.stack([scan.own for scan in scans]).mean(0)
-    if adapted is not None:
+    if adapted is None:
+        transform.begin([scan.levels for scan in scans])
+        owns = [transform.read(scan.levels, planes) for scan in scans]
+        if len(scans) > 1:
+            transform.pool(owns, together=settings.together)
+    else:
         try:
             transform.take(adapted)
         except (KeyError, RuntimeError) as error:
             raise UsageError(f"The saved adaptation does not fit the model {site.model.id!r}: {error}") from error
-    for scan in scans:
-        scan.read = scan.own if transform.site is None else transform.site
+        owns = [transform.read(scan.levels, planes) for scan in scans]
+    for scan, own in zip(scans, owns, strict=True):
+        scan.read = transform.pooled(own)
+        if isinstance(transform, CurveTransform):
+            scan.change = mean_change(scan.levels, transform, scan.read)
     if adapted is not None:
         return transform, None
-    strangers = [scan for scan in scans if not is_reference(scan, transform, site)]
+    strangers = [scan for scan in scans if not is_reference(scan, site)]
     if settings.adapt == "none" or not strangers:
         return transform, None
     plane = flow_plane(site, settings)
     chosen = AdaptationSettings(
-        stop=settings.stop, most_steps=settings.most_steps, slices=settings.slices, seed=settings.seed
-    )
+        stop=settings.stop, most_steps=settings.most_steps, slices=settings.slices, seed=settings.seed,
+        must_reach=settings.stop == "bits" and isinstance(transform, CurveTransform),
+    )  # fmt: skip
     stack = site_stack(strangers, plane, chosen.slices)
     # Half of the reference's own scans cost more than their mean: the goal is what the costliest of them cost.
     goal = max(site.source_bits[plane]["brain_most"], site.model.manifest["calibration"]["most_bits"])
@@ -193,23 +201,20 @@ def flow_plane(site: SiteModel, settings: HarmonizationSettings) -> str:
     return settings.plane if settings.plane in site.planes else site.planes[0]
 
 
-def is_reference(scan: SiteScan, transform: CurveTransform | NetworkTransform, site: SiteModel) -> bool:
+def is_reference(scan: SiteScan, site: SiteModel) -> bool:
     """Whether a scan is one of the reference site as far as flow and harmonizer can tell: as likely as its least
-    likely kept-apart scan, and the harmonizer wants to change it no more than it changes those."""
-    if not isinstance(transform, CurveTransform):
-        return scan.bits_before <= site.source_bits[site.planes[0]]["brain_most"]
+    likely scans, and the harmonizer wants to change it no more than it changes those."""
     calibration = site.model.manifest["calibration"]
-    change = curve_change(scan.levels, transform, scan.own)
-    return scan.bits_before <= calibration["most_bits"] and change <= calibration["most_change"]
+    return scan.bits_before <= calibration["most_bits"] and scan.change <= calibration.get("most_change", np.inf)
 
 
 @torch.no_grad()
-def curve_change(levels: np.ndarray, transform: CurveTransform, read: Tensor) -> float:
-    """Mean |f(x) - x| over the brain cells, share of the range: what the harmonizer as trained would do to a scan."""
-    x = torch.from_numpy(levels[levels > 0].astype(np.float32))[None, None]
-    start = transform_of(transform.network, transform.standard[0].cpu().numpy())
-    place = torch.zeros(1, 3, *x.shape[2:])
-    return float((start.cpu_copy()(x, place, read.cpu()).clamp(0, 255) - x).abs().mean() / 255)
+def mean_change(levels: np.ndarray, transform: CurveTransform, read: Tensor) -> float:
+    """Mean |f(x) - x| over the brain cells of levels (80, 96, 80), share of the range."""
+    brain = levels > 0
+    x = torch.from_numpy(levels[brain].astype(np.float32))[None, None]
+    place = torch.from_numpy(places_of_cells()[:, brain])[None]
+    return float((transform.cpu_copy()(x, place, read.cpu()).clamp(0, 255) - x).abs().mean() / 255)
 
 
 def _finish(
@@ -221,11 +226,12 @@ def _finish(
 ) -> Harmonization:
     """Bring one scan home, measure what was done to it, and give it back where that must not be given out."""
     prepared = scan.prepared
-    untouched = is_reference(scan, transform, site)
+    untouched = is_reference(scan, site)
     levels = scan.levels if untouched else to_levels(transform.on_grid(prepared, scan.read), prepared.brain)
     plane = flow_plane(site, settings)
     bits_after = scan.bits_before if untouched else scan_bits(site, levels, plane)
-    anatomy = check_anatomy(scan.levels, levels)
+    # A shading moves no edge, but what it hides of a structure counts in partial volume.
+    anatomy = check_anatomy(scan.levels if untouched else transform.unshaded(scan.levels), levels, site.quantiles)
     problem = "" if untouched else _problem(scan.bits_before, bits_after, site, anatomy)
     cells = scan.levels > 0
     before, now = (image.astype(np.float32) / 255 for image in (scan.levels, levels))

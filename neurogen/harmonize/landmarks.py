@@ -4,14 +4,22 @@ Both are rivals in the benchmark. The landmarks are also what the curve head sta
 of contrast, whatever it was, but take differences of anatomy for differences of contrast; that is left to the network.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
-LANDMARKS = (0.01, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.90, 0.99)
+NYUL = (0.01, 0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.70, 0.80, 0.90, 0.99)
+"""Of the method as published."""
+
+LANDMARKS = tuple(np.linspace(0.01, 0.97, 41).round(3).tolist())
+"""Of the curve head: so many that a straight line between two of them is as good as the curve; those of the method bend
+what lies between. None above the 98th percentile, where a prepared scan has one value only."""
+
 MATCH_LEVELS, MATCH_POINTS = 1024, 64
-LEAST_GAP = 0.004
-"""Between two landmarks, share of the range: a level of 256."""
+LEAST_GAP = 0.001
+"""Between two landmarks, share of the range."""
 
 
 def match_histogram(image: np.ndarray, brain: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -29,18 +37,18 @@ def match_histogram(image: np.ndarray, brain: np.ndarray, reference: np.ndarray)
     return out
 
 
-def landmarks_of(values: np.ndarray) -> np.ndarray:
-    """(11,) intensities at `LANDMARKS`, rising by at least LEAST_GAP."""
-    found = np.quantile(values, LANDMARKS)
+def landmarks_of(values: np.ndarray, at: Sequence[float] = LANDMARKS) -> np.ndarray:
+    """(K,) intensities at the quantiles `at`, rising by at least LEAST_GAP."""
+    found = np.quantile(values, at)
     steps = LEAST_GAP * np.arange(len(found))
     return np.maximum.accumulate(found - steps) + steps
 
 
 def match_landmarks(image: np.ndarray, brain: np.ndarray, standard: np.ndarray) -> np.ndarray:
-    """Image whose landmarks are `standard` (11,), linear in between and beyond; 0 outside the brain."""
+    """Image whose landmarks `NYUL` are `standard` (11,), linear in between and beyond; 0 outside the brain."""
     out = np.zeros(image.shape, np.float32)
     values = torch.from_numpy(image[brain].astype(np.float32))[None]
-    own = torch.from_numpy(landmarks_of(image[brain]).astype(np.float32))[None]
+    own = torch.from_numpy(landmarks_of(image[brain], NYUL).astype(np.float32))[None]
     mapped = follow_landmarks(values, own, torch.from_numpy(standard.astype(np.float32))[None])
     out[brain] = mapped[0].clamp(min=0).numpy()
     return out

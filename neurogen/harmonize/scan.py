@@ -25,16 +25,16 @@ BITS_SLICES = 16
 
 @dataclass(eq=False)
 class SiteScan:
-    """levels: (80, 96, 80) uint8; own: what the harmonizer reads from this scan alone; read: what is applied to it, its
-    own or that of all scans of its site. Both are set when they are known."""
+    """levels: (80, 96, 80) uint8; read: what the harmonizer applies to it, its own and its site's; change: mean change
+    of its brain by the harmonizer before any adaptation, share of the range. Both are set when they are known."""
 
     prepared: PreparedScan
     levels: np.ndarray
     bits_before: float
     warnings: tuple[str, ...]
     seconds: dict[str, float] = field(default_factory=dict)
-    own: Tensor = field(default_factory=lambda: torch.zeros(1, 1))
     read: Tensor = field(default_factory=lambda: torch.zeros(1, 1))
+    change: float = 0.0
 
 
 def prepare_scan(

@@ -16,11 +16,12 @@ class HarmonizationSettings:
     model: str = "harmonize-t1-adult"
     adapt: str = "site"  # all scans given together (thesis) | every "scan" by itself | "none"
     together: bool = False  # one curve for all scans of a call: differences between them stay; not with adapt "scan"
+    own_curve: bool = False  # the network's curve of each scan: nearer to the reference, but segmented worse
     stop: str = "bits"  # "bits" of the source | "entropy" of a segmenter (both thesis) | "cap"
     plane: str = "axial"  # in which the harmonizer looks at a scan; "mean" of all three
     most_steps: int = 40  # of the adaptation
     slices: int = 20  # of a site that the adaptation looks at
-    shading: bool = True  # adaptation moves a smooth shading over the head
+    shading: bool = True  # a smooth shading over the head is taken off, and adaptation moves it
     curve: bool = False  # adaptation moves the intensity curve as well: likelier, but measured worse
     registered: bool = False  # the scans already lie in MNI152 space
     bias_correction: bool = True

@@ -1,5 +1,6 @@
 """A smooth shading over the head, as a receive coil leaves it: exp of a polynomial in template coordinates."""
 
+from functools import cache
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -29,12 +30,23 @@ def log_shading(place: Tensor, coefficients: Tensor) -> Tensor:
     return STRONGEST * torch.tanh(total / STRONGEST)
 
 
-def places_of_pictures(plane: str) -> np.ndarray:
-    """(N, 3, rows, columns) float32: where every pixel of `slices.pictures` lies, in units of 100 mm."""
+def monomials(place: np.ndarray) -> np.ndarray:
+    """(3, ...) template RAS in units of 100 mm -> (19, ...) values of `TERMS`."""
+    return np.stack([np.prod([place[axis] for axis in term], axis=0) for term in TERMS])
+
+
+@cache
+def places_of_cells() -> np.ndarray:
+    """(3, 80, 96, 80) float32: where the cells of 2 mm lie, in units of 100 mm."""
     shape = tuple(n // FOLD for n in GRID_SHAPE)
     middle = np.indices(shape) * FOLD + (FOLD - 1) / 2
     ras = np.einsum("ab,bijk->aijk", GRID_AFFINE[:3, :3], middle) + GRID_AFFINE[:3, 3][:, None, None, None]
-    return np.stack([pictures(c.astype(np.float32) / SCALE_MM, plane) for c in ras], axis=1)
+    return (ras / SCALE_MM).astype(np.float32)
+
+
+def places_of_pictures(plane: str) -> np.ndarray:
+    """(N, 3, rows, columns) float32: where every pixel of `slices.pictures` lies, in units of 100 mm."""
+    return np.stack([pictures(axis, plane) for axis in places_of_cells()], axis=1)
 
 
 def places_of_voxels(shape: tuple[int, int, int], template_from_voxel: np.ndarray) -> np.ndarray:

@@ -1,11 +1,13 @@
 """A site model: harmonizer, flow and what is known of the reference site, loaded from a model folder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from neurogen.errors import ModelUnavailable, UsageError
+from neurogen.harmonize.tissue_shading import TissueReference
 from neurogen.models import Model
 from neurogen.networks.factory import build, load_network
 from neurogen.networks.harmonizer_unet import HarmonizerUNet
@@ -18,7 +20,8 @@ class SiteModel:
     """Networks in evaluation mode, without gradients.
 
     histogram : (256,) shares of the reference brains' 2 mm cells by level 0..255; quantiles : (201,) and
-        landmarks : (11,) of their intensities in [0, 1]
+        landmarks : (41,) of their intensities in [0, 1]
+    tissues : against which a shading is read; None where the model was trained without
     source_bits : per plane of the flow, bits per pixel of kept-apart reference scans (recipe_flow.source_bits)
     unit : intensity of the 98th percentile of a harmonized brain
     """
@@ -29,6 +32,7 @@ class SiteModel:
     histogram: np.ndarray
     quantiles: np.ndarray
     landmarks: np.ndarray
+    tissues: TissueReference | None
     source_bits: dict[str, dict[str, float]]
     unit: float
 
@@ -56,6 +60,14 @@ def load_site(model: Model, *, device: str = "cpu") -> SiteModel:
         reference["histogram"].float().numpy(),
         reference["quantiles"].float().numpy(),
         reference["landmarks"].float().numpy(),
+        _tissues(reference),
         calibration["source_bits"],
         float(calibration["reference_unit"]),
     )
+
+
+def _tissues(reference: Mapping[str, Tensor]) -> TissueReference | None:
+    if "tissue_shares" not in reference:
+        return None
+    parts = (reference[f"tissue_{name}"].double().numpy() for name in ("shares", "levels", "spreads", "shading"))
+    return TissueReference(*parts, natural=float(reference["tissue_natural"]))

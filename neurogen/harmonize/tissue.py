@@ -6,10 +6,9 @@ Unlike quantiles, the intensities of tissues do not depend on how much of each t
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from neurogen.harmonize.landmarks import LEAST_GAP
-
 TISSUES = ("fluid", "gray", "white")
 SMOOTHING_CELLS = 0.6
+LEAST_GAP = 0.004  # between two tissues: a level of 256
 START = (0.06, 0.4, 0.8)  # quantiles of the brain at which the three classes begin
 MOST_VALUES = 40_000
 

@@ -1,7 +1,8 @@
 """What is done to a scan, and what adaptation may change of it.
 
-`CurveTransform` for the head "curve": each scan's landmarks moved to the reference's, then its own curve as the
-harmonizer reads it, plus what adaptation adds for the whole site: a shift of the curve and a smooth shading.
+`CurveTransform` for the head "curve": the site's smooth shading taken off, each scan's landmarks moved to the
+reference's, then its own curve as the harmonizer reads it, plus what adaptation adds for the whole site: more shading
+and a shift of the curve.
 `NetworkTransform` for the published heads: the network itself, all of whose weights adapt. Both take pictures in levels
 0..255 and give levels, 0 outside the brain.
 """
@@ -14,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from neurogen.harmonize.landmarks import LANDMARKS, follow_landmarks, landmarks_of
-from neurogen.harmonize.shading import TERMS, log_shading, places_of_voxels
+from neurogen.harmonize.shading import TERMS, log_shading, places_of_cells, places_of_voxels
+from neurogen.harmonize.slices import pictures
+from neurogen.harmonize.tissue_shading import TissueReference, read_shading
 from neurogen.networks.harmonizer_unet import HarmonizerUNet, follow_curve
 from neurogen.preprocess.grid import GRID_AFFINE, from_slices, to_slices
 from neurogen.preprocess.prepare import PreparedScan, to_native
@@ -22,39 +25,86 @@ from neurogen.preprocess.prepare import PreparedScan, to_native
 TOP = 255.0
 BATCH = 16
 LEAST = 1e-3  # intensity of the darkest brain
+OWN_SHARE = np.interp(LANDMARKS, (0.1, 0.5), (0.3, 1.0))
+"""(41,) of a scan in its landmarks, the rest is its site's. How many of a brain's voxels are dark says above all how
+much fluid it holds, and its site's scans together tell a scanner from that; gray and white differ from scan to scan."""
 
 
 class CurveTransform(nn.Module):
     """y = f_read+shift(landmarks(x exp(-shading))), of every voxel on the scan's own grid.
 
-    What is read from one scan takes its anatomy for contrast in part; the mean over the scans of a site, `site`, much
-    less so: one scanner has one contrast, and anatomies differ.
-
-    standard : (11,) landmarks of the reference site's brains
+    standard : (41,) landmarks of the reference site's brains
+    tissues : what a shading is read against; None reads none
+    own_curve : whether the network reads a curve of each scan; else there is none but what adaptation moves
     """
 
-    site: Tensor | None = None  # what `read` gave, mean over the scans of a site
     learning_rate = 0.01  # ours; few parameters, of which each acts on all pixels
 
-    def __init__(self, network: HarmonizerUNet, standard: np.ndarray, *, shading: bool = True, curve: bool = True):
+    def __init__(
+        self,
+        network: HarmonizerUNet,
+        standard: np.ndarray,
+        tissues: TissueReference | None = None,
+        *,
+        shading: bool = True,
+        curve: bool = True,
+        own_curve: bool = True,
+    ):
         super().__init__()
+        self.own_curve = own_curve
         self.network = network.requires_grad_(False)
+        self.tissues = tissues
         self.register_buffer("standard", torch.from_numpy(np.asarray(standard, np.float32))[None])
         self.shift = nn.Parameter(torch.zeros(1, network.nodes + 1), requires_grad=curve)
         self.shading = nn.Parameter(torch.zeros(len(TERMS)), requires_grad=shading)
+        self.register_buffer("start", torch.zeros(len(TERMS)))
+        self.register_buffer("site", torch.zeros(1, len(LANDMARKS) + network.nodes + 1))
+        self.register_buffer("own_share", torch.ones_like(self.site))
 
     @torch.no_grad()
-    def read(self, levels: np.ndarray, stacks: Sequence[np.ndarray]) -> Tensor:
-        """(1, 11 + nodes + 1): a scan's landmarks, and its curve: the mean over its pictures, weighted by brain.
+    def begin(self, scans: Sequence[np.ndarray]) -> None:
+        """Take off the shading that the scans of a site, levels (80, 96, 80), have in common."""
+        if self.tissues is None or not self.shading.requires_grad:
+            return
+        found = read_shading(scans, self.standard[0].cpu().numpy(), self.tissues)
+        self.start.copy_(torch.from_numpy(found.astype(np.float32)))
+        self.shading.copy_(self.start)
 
-        levels : (80, 96, 80) of the scan; stacks : its pictures (N, rows, columns) in one or more planes
+    def pool(self, owns: Sequence[Tensor], *, together: bool) -> None:
+        """Let the scans of a site, of which `owns` were read, share what anatomy blurs; `together`: all of it."""
+        self.site.copy_(torch.stack(list(owns)).mean(0))
+        self.own_share.fill_(0.0 if together else 1.0)
+        if not together:
+            self.own_share[0, : len(LANDMARKS)] = torch.from_numpy(OWN_SHARE.astype(np.float32))
+
+    def pooled(self, own: Tensor) -> Tensor:
+        """What is applied to a scan of which `own` was read."""
+        return self.own_share * own + (1 - self.own_share) * self.site
+
+    @torch.no_grad()
+    def unshaded(self, levels: np.ndarray) -> np.ndarray:
+        """(80, 96, 80) float32 levels without the shading."""
+        brain = levels > 0
+        place = torch.from_numpy(places_of_cells()[:, brain])[None]
+        out = np.zeros(levels.shape, np.float32)
+        out[brain] = levels[brain] * torch.exp(-log_shading(place, self.shading.cpu()))[0, 0].numpy()
+        return out
+
+    @torch.no_grad()
+    def read(self, levels: np.ndarray, planes: Sequence[str]) -> Tensor:
+        """(1, 41 + nodes + 1): a scan's landmarks, and its curve: the mean over its pictures, weighted by brain.
+
+        levels : (80, 96, 80) of the scan; planes : of the pictures that the network sees
         """
         device = self.shift.device
-        own = torch.from_numpy(landmarks_of(levels[levels > 0] / TOP).astype(np.float32))[None].to(device)
+        unshaded = self.unshaded(levels)
+        own = torch.from_numpy(landmarks_of(unshaded[levels > 0] / TOP).astype(np.float32))[None].to(device)
+        if not self.own_curve:
+            return torch.cat([own, torch.zeros_like(self.shift)], dim=1)
         total, weight = 0.0, 0.0
-        for stack in stacks:
+        for stack in (pictures(unshaded, plane) for plane in planes):
             for start in range(0, len(stack), BATCH):
-                x = torch.from_numpy(stack[start : start + BATCH].astype(np.float32))[:, None].to(device) / TOP
+                x = torch.from_numpy(stack[start : start + BATCH])[:, None].to(device) / TOP
                 brain = (x > 0).flatten(1).sum(1, keepdim=True).float()
                 raw = self.network.curve_of(self.matched(x, own))
                 total, weight = total + (raw * brain).sum(0, keepdim=True), weight + float(brain.sum())
@@ -66,29 +116,28 @@ class CurveTransform(nn.Module):
         return torch.where(x > 0, mapped, torch.zeros_like(mapped))
 
     def forward(self, levels: Tensor, place: Tensor, read: Tensor) -> Tensor:
-        """(B, 1, H, W) levels at `place` (B, 3, H, W), with what was `read` (B or 1, 11 + nodes + 1) of their scans."""
+        """(B, 1, H, W) levels at `place` (B, 3, H, W), with what was `read` (B or 1, 41 + nodes + 1) of their scans."""
         unshaded = levels / TOP * torch.exp(-log_shading(place, self.shading))
         own, raw = read[:, : len(LANDMARKS)], read[:, len(LANDMARKS) :]
         return follow_curve(self.matched(unshaded, own), raw + self.shift) * TOP
 
     def adapted(self) -> dict[str, Tensor]:
-        """What adaptation has changed, to be kept for later scans of the site."""
-        kept = {"shift": self.shift.detach().clone(), "shading": self.shading.detach().clone()}
-        return kept if self.site is None else kept | {"site": self.site.clone()}
+        """What was found for the site, to be kept for its later scans."""
+        return {name: getattr(self, name).detach().clone() for name in ("shift", "shading", "site", "own_share")}
 
+    @torch.no_grad()
     def take(self, adapted: dict[str, Tensor]) -> None:
-        with torch.no_grad():
-            self.shift.copy_(adapted["shift"])
-            self.shading.copy_(adapted["shading"])
-        self.site = adapted.get("site")
+        """Raises KeyError or RuntimeError for what does not fit."""
+        for name in ("shift", "shading", "site", "own_share"):
+            getattr(self, name).copy_(adapted[name])
 
     def cpu_copy(self) -> "CurveTransform":
         """Itself on the processor: whole volumes would fill a graphics card."""
         return self if self.shift.device.type == "cpu" else copy.deepcopy(self).cpu()
 
     def penalty(self) -> Tensor:
-        """Squared distance from the harmonizer as trained, which keeps the flow from being pleased at any price."""
-        return self.shift.square().sum() + self.shading.square().sum()
+        """Squared distance from the harmonizer as it began, which keeps the flow from being pleased at any price."""
+        return self.shift.square().sum() + (self.shading - self.start).square().sum()
 
     @torch.no_grad()
     def on_grid(self, prepared: PreparedScan, read: Tensor) -> np.ndarray:
@@ -119,7 +168,6 @@ class CurveTransform(nn.Module):
 class NetworkTransform(nn.Module):
     """y = h(x), slice by slice on the working grid; what changed is brought home and added to the scan."""
 
-    site: Tensor | None = None  # nothing is read from scans
     learning_rate = 5e-7  # thesis section 2.4.1; the published code: 4e-6
 
     def __init__(self, network: HarmonizerUNet):
@@ -127,9 +175,23 @@ class NetworkTransform(nn.Module):
         self.network = copy.deepcopy(network).requires_grad_(True)
         self._start = {name: p.detach().clone() for name, p in self.network.named_parameters()}
 
-    def read(self, levels: np.ndarray, stacks: Sequence[np.ndarray]) -> Tensor:
-        """Nothing is read from a scan beforehand."""
+    def begin(self, scans: Sequence[np.ndarray]) -> None:
+        """Nothing is read from scans beforehand."""
+
+    def pool(self, owns: Sequence[Tensor], *, together: bool) -> None:
+        """All scans have the network in common."""
+
+    def read(self, levels: np.ndarray, planes: Sequence[str]) -> Tensor:
+        """Nothing."""
         return torch.zeros(1, 1)
+
+    def pooled(self, own: Tensor) -> Tensor:
+        """Nothing."""
+        return own
+
+    def unshaded(self, levels: np.ndarray) -> np.ndarray:
+        """The levels: no shading is told apart."""
+        return levels
 
     def forward(self, levels: Tensor, place: Tensor, read: Tensor) -> Tensor:
         return self.network(levels / TOP) * TOP
@@ -161,9 +223,15 @@ class NetworkTransform(nn.Module):
 
 
 def transform_of(
-    network: HarmonizerUNet, standard: np.ndarray, *, shading: bool = True, curve: bool = True
+    network: HarmonizerUNet,
+    standard: np.ndarray,
+    tissues: TissueReference | None = None,
+    *,
+    shading: bool = True,
+    curve: bool = True,
+    own_curve: bool = True,
 ) -> CurveTransform | NetworkTransform:
-    """The transform that a harmonizer's head calls for. standard: the reference's landmarks."""
+    """The transform that a harmonizer's head calls for. standard, tissues: the reference's, see `CurveTransform`."""
     if network.head == "curve":
-        return CurveTransform(network, standard, shading=shading, curve=curve)
+        return CurveTransform(network, standard, tissues, shading=shading, curve=curve, own_curve=own_curve)
     return NetworkTransform(network)

@@ -1,6 +1,6 @@
 """From a trained pair to a site model: calibration on kept-apart scans, reference histogram, manifest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from neurogen.harmonize.contrast import FAMILIES
 from neurogen.harmonize.flow import bits
-from neurogen.harmonize.harmonization import curve_change, level_shares
+from neurogen.harmonize.harmonization import level_shares, mean_change
 from neurogen.harmonize.site import QUANTILES
 from neurogen.harmonize.slices import pictures, spread
 from neurogen.harmonize.transform import transform_of
@@ -22,12 +22,17 @@ if TYPE_CHECKING:
     from neurogen.training.recipe_harmonizer import HarmonizerTask
 
 CURVE_NOTE = (
-    "The landmarks of a scan are moved to the reference's, then one monotone curve a scan, read by the network, "
-    "corrects what landmarks take for contrast but is anatomy. Both act on every voxel of the scan's own grid: edges "
+    "The shading that the scans of a site have in common is taken off and the landmarks of every scan are moved to the "
+    "reference's, the dark ones mostly as those of its site. Both act on every voxel of the scan's own grid: edges "
     "cannot move."
 )
-TOLERANCE = 1.25
-"""How far beyond the least likely kept-apart reference scan a scan may lie and still pass for one, in its distance."""
+OWN_CURVE_NOTE = (
+    "With own_curve (not the default) one monotone curve a scan, read by the network, follows; it corrects what "
+    "landmarks take for contrast but is anatomy."
+)
+DEVIATIONS = 2.33
+"""Of the reference's scans, up to which a scan passes for one of them: one in a hundred of a normal distribution lies
+beyond."""
 
 
 def export_site(task: "HarmonizerTask", folder: Path, record: dict) -> None:
@@ -45,21 +50,35 @@ def export_site(task: "HarmonizerTask", folder: Path, record: dict) -> None:
 def calibrate(task: "HarmonizerTask", flow: nn.Module, source_bits: Mapping) -> dict:
     """Source bits, and the limits within which a scan passes for one of the reference site."""
     plane = next(iter(source_bits))
-    per_scan = [float(bits(flow, spread(pictures(v, plane), 16)).brain.mean()) for v in task.kept.values()]
-    middle = float(np.mean(per_scan))
+    groups = [[_mean_bits(flow, scan, plane) for scan in scans.values()] for scans in (task.kept, task.train)]
     found = {
         "source_bits": source_bits,
-        "most_bits": round(middle + TOLERANCE * max(max(per_scan) - middle, 0.02), 4),
+        # The flow has seen the training scans: their mean is too low, but not their spread.
+        "most_bits": round(float(np.mean(groups[0]) + DEVIATIONS * _spread(groups)), 4),
         "reference_unit": task.settings.reference_unit,
-        "scans": len(per_scan),
+        "scans": len(task.kept),
         "ids": list(task.kept),
     }
     if task.settings.head == "curve":
-        transform = transform_of(task.network, task.landmarks)
-        reads = {name: transform.read(v, [pictures(v, "axial")]) for name, v in task.kept.items()}
-        changes = [curve_change(v, transform, reads[name]) for name, v in task.kept.items()]
-        found["most_change"] = round(TOLERANCE * max(changes), 4)
+        changes = [_change(task, scan) for scan in (*task.kept.values(), *task.train.values())]
+        found["most_change"] = round(float(np.mean(changes) + DEVIATIONS * np.std(changes)), 4)
     return found
+
+
+def _mean_bits(flow: nn.Module, levels: np.ndarray, plane: str) -> float:
+    return float(bits(flow, spread(pictures(levels, plane), 16)).brain.mean())
+
+
+def _spread(groups: Sequence[Sequence[float]]) -> float:
+    """Standard deviation around the mean of one's own group."""
+    return float(np.std(np.concatenate([np.subtract(group, np.mean(group)) for group in groups])))
+
+
+def _change(task: "HarmonizerTask", levels: np.ndarray) -> float:
+    """What the harmonizer would change of a scan that came alone, see `mean_change`."""
+    transform = transform_of(task.network, task.landmarks, task.tissues, own_curve=False)
+    transform.begin([levels])
+    return mean_change(levels, transform, transform.read(levels, ("axial",)))
 
 
 def measure(task: "HarmonizerTask", flow: nn.Module) -> list[dict]:
@@ -76,14 +95,20 @@ def measure(task: "HarmonizerTask", flow: nn.Module) -> list[dict]:
 
 
 def reference_of(task: "HarmonizerTask") -> dict[str, torch.Tensor]:
-    """Histogram of levels, quantiles and landmarks of the training brains, each brain counted alike."""
+    """Histogram of levels, quantiles, landmarks and tissues of the training brains, each brain counted alike."""
     histogram = np.mean([level_shares(levels) for levels in task.train.values()], axis=0)
     values = np.repeat(np.arange(256) / 255, np.round(histogram * 1e6).astype(int))
     quantiles = np.quantile(values, np.linspace(0, 1, QUANTILES))
+    tissues = task.tissues
     return {
         "histogram": torch.from_numpy(histogram),
         "quantiles": torch.from_numpy(quantiles),
         "landmarks": torch.from_numpy(task.landmarks),
+        "tissue_shares": torch.from_numpy(tissues.shares).half(),
+        "tissue_levels": torch.from_numpy(tissues.levels),
+        "tissue_spreads": torch.from_numpy(tissues.spreads),
+        "tissue_shading": torch.from_numpy(tissues.shading),
+        "tissue_natural": torch.tensor(tissues.natural, dtype=torch.float64),
     }
 
 
@@ -107,7 +132,7 @@ def _manifest(task: "HarmonizerTask", flow: Mapping, record: dict) -> dict:
         "notes": [
             "Flow and harmonizer look at pixels of 2 mm: the sharpness of a scan then hardly decides its likelihood.",
             "The flow is guided by negatives, margin in bits per brain pixel above the source slices of the batch.",
-            *([CURVE_NOTE] if settings.head == "curve" else []),
+            *([CURVE_NOTE, OWN_CURVE_NOTE] if settings.head == "curve" else []),
         ],
         **task.facts,
     }  # fmt: skip

@@ -7,6 +7,7 @@ the average: so the landmarks are taken from a random part of each scan, and the
 """
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from neurogen.harmonize.landmarks import follow_landmarks, landmarks_of
 from neurogen.harmonize.similarity import ssim_of_pictures
 from neurogen.harmonize.site_slices import SiteSlices
 from neurogen.harmonize.slices import pictures, site_scans, spread
+from neurogen.harmonize.tissue_shading import TissueReference, tissue_reference
 from neurogen.networks.factory import build
 from neurogen.progress import Progress, portion, silent
 from neurogen.training.cache import SliceCache
@@ -102,6 +104,11 @@ class HarmonizerTask:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.loop.seed)
             self.network = build(self.network_description())
+
+    @cached_property
+    def tissues(self) -> TissueReference:
+        """Against which a shading will be read; of all training scans."""
+        return tissue_reference(list(self.train.values()), self.landmarks)
 
     def network_description(self) -> dict:
         """The network as a manifest describes it."""
