@@ -4,7 +4,7 @@ A mixture of fluid, gray and white matter, with the shares that the reference's 
 prior and one shading for all tissues, is fitted to a scan (in the manner of Van Leemput et al. 1999, and of Ashburner
 and Friston 2005) whose landmarks were moved to the reference's. Thus a change of contrast is not taken for shading.
 What the same reading finds in the reference's own scans (deep gray is brighter than cortex) is taken off, and what is
-left counts as far as it exceeds what the reference's scans vary by (the positive part of James and Stein 1961).
+left counts where it is beyond what the reference's scans vary by.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,7 @@ LEAST = 0.02  # intensity below which a logarithm says nothing
 ROUNDS = 3  # of landmarks and shading in turn
 ITERATIONS = 12
 FIRST_SHADED = 2  # iteration from which on the shading is fitted
+SURE = 2.0  # times what the reference's scans vary by: a weaker shading may be one of theirs, and is left
 RIDGE = 0.1  # of the coefficients, in mean weights of a cell
 LEAST_SPREAD = 0.03
 START = ((0.3, 0.65, 0.95), (0.12, 0.1, 0.08))  # levels and spreads from which the reference's own are fitted
@@ -64,14 +65,13 @@ def read_shading(scans: Sequence[np.ndarray], standard: np.ndarray, reference: T
 
     scans : levels (80, 96, 80); standard : (41,) landmarks of the reference
     """
-    total, seen, strengths = np.zeros(len(TERMS)), np.zeros(len(TERMS)), []
+    total, seen = np.zeros(len(TERMS)), np.zeros(len(TERMS))
     for _ in range(ROUNDS):
         found = [_remaining(levels, total, standard, reference) for levels in scans]
         seen = seen + np.mean([shading for shading, _ in found], axis=0)
         total = total + np.mean([shading / exponent for shading, exponent in found], axis=0)
-    strengths = [strength(seen, levels > 0) for levels in scans]
-    noise = reference.natural**2 / len(scans)
-    return max(1 - noise / max(np.mean(strengths) ** 2, 1e-12), 0.0) * total
+    beyond = np.mean([strength(seen, levels > 0) for levels in scans]) > SURE * reference.natural
+    return total if beyond else np.zeros(len(TERMS))
 
 
 def strength(coefficients: np.ndarray, brain: np.ndarray) -> float:
@@ -88,7 +88,9 @@ def tissue_reference(scans: Sequence[np.ndarray], standard: np.ndarray) -> Tissu
     known = replace(blank, levels=levels, spreads=spreads)
     shading = np.mean([_remaining(scan, np.zeros(len(TERMS)), standard, known)[0] for scan in scans], axis=0)
     known = replace(known, shading=shading)
-    own = [strength(read_shading([scan], standard, known), scan > 0) for scan in scans]
+    own = [
+        strength(read_shading([scan], standard, known), scan > 0) for scan in scans
+    ]  # natural is 0
     return replace(known, natural=float(np.sqrt(np.mean(np.square(own)))))
 
 
