@@ -88,9 +88,7 @@ def tissue_reference(scans: Sequence[np.ndarray], standard: np.ndarray) -> Tissu
     known = replace(blank, levels=levels, spreads=spreads)
     shading = np.mean([_remaining(scan, np.zeros(len(TERMS)), standard, known)[0] for scan in scans], axis=0)
     known = replace(known, shading=shading)
-    own = [
-        strength(read_shading([scan], standard, known), scan > 0) for scan in scans
-    ]  # natural is 0
+    own = [strength(read_shading([scan], standard, known), scan > 0) for scan in scans]  # natural is 0
     return replace(known, natural=float(np.sqrt(np.mean(np.square(own)))))
 
 
