@@ -27,7 +27,8 @@ COLUMNS = {
     "structure_similarity": "mean local correlation of both, over the brain: 1 where no edge has changed",
     "wasserstein_before": "mean distance of intensity quantiles to the reference's, share of the range, before",
     "wasserstein_after": "the same after",
-    "ventricles_before_ml": "fluid around the template's ventricles, by partial volume between fluid and gray, before",
+    "ventricles_before_ml": "fluid around the template's ventricles, by partial volume at the reference's histogram, "
+    "before, but without the shading that was taken off",
     "ventricles_after_ml": "the same after",
     "slice_jump": "mean step of the change from slice to slice, share of the range: 0 where all are treated alike",
     "seconds": "of the preparation",

@@ -25,7 +25,8 @@ Method = Callable[[Sequence[np.ndarray]], Done]
 """Prepared images of one site (0 outside the brain) -> the same, harmonized."""
 
 NAMES = ("none", "histogram matching", "nyul", "harmonizer", "harmonizer, site", "harmonizer + flow")
-"""The harmonizer reads every scan by itself, or all scans of a site as one; then the flow adapts it to the site."""
+"""The harmonizer reads bright landmarks of every scan by itself, or ("site") all scans of a site as one; with the flow,
+the first is adapted to the site."""
 
 
 def methods_of(site: SiteModel, settings: HarmonizationSettings, reference: np.ndarray) -> dict[str, Method]:

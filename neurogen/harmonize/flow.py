@@ -7,7 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from neurogen.harmonize.slices import pictures, spread
+
 DEQUANTIZATION_SEED = 20260101
+SCAN_SLICES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,3 +46,12 @@ def bits(flow: nn.Module, stack: np.ndarray, *, batch_size: int = 16) -> Bits:
     brain = np.concatenate(found) if found else np.zeros(0)
     share = (np.asarray(stack) > 0).mean((1, 2))
     return Bits(brain.astype(float), brain * share)
+
+
+def scan_bits(flow: nn.Module, levels: np.ndarray, plane: str, *, slices: int = SCAN_SLICES) -> float:
+    """Mean bits per brain pixel of a scan's pictures in one plane; NaN where none holds enough brain.
+
+    levels : (80, 96, 80) of the scan
+    """
+    found = bits(flow, spread(pictures(levels, plane), slices)).brain
+    return float(found.mean()) if len(found) else math.nan

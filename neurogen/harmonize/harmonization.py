@@ -11,14 +11,14 @@ from neurogen.environment import choose_device
 from neurogen.errors import InputRefused, UsageError
 from neurogen.harmonize.adapt import Adaptation, AdaptationSettings, Segmenter, SiteStack, adapt, spread_over_scans
 from neurogen.harmonize.anatomy import AnatomyCheck, check_anatomy
-from neurogen.harmonize.flow import bits
+from neurogen.harmonize.flow import scan_bits
 from neurogen.harmonize.scan import SiteScan, prepare_scan
 from neurogen.harmonize.settings import HarmonizationSettings
 from neurogen.harmonize.shading import places_of_cells, places_of_pictures
 from neurogen.harmonize.similarity import ssim, wasserstein
 from neurogen.harmonize.site import SiteModel, load_site
 from neurogen.harmonize.slices import PLANES, pictures, to_levels, worth_judging
-from neurogen.harmonize.transform import CurveTransform, NetworkTransform, transform_of
+from neurogen.harmonize.transform import CurveTransform, NetworkTransform
 from neurogen.models import ModelStore
 from neurogen.progress import Progress, portion, silent
 from neurogen.volumes import Volume
@@ -147,26 +147,7 @@ def _fit(
     progress: Progress,
 ) -> tuple[CurveTransform | NetworkTransform, Adaptation | None]:
     """The transform of a site: as trained, as found earlier, or adapted now. Raises UsageError for a foreign one."""
-    transform = transform_of(
-        site.harmonizer, site.landmarks, site.tissues,
-        shading=settings.shading, curve=settings.curve, own_curve=settings.own_curve,
-    )  # fmt: skip
-    planes = PLANES if settings.plane == "mean" else (settings.plane,)
-    if adapted is None:
-        transform.begin([scan.levels for scan in scans])
-        owns = [transform.read(scan.levels, planes) for scan in scans]
-        if len(scans) > 1:
-            transform.pool(owns, together=settings.together)
-    else:
-        try:
-            transform.take(adapted)
-        except (KeyError, RuntimeError) as error:
-            raise UsageError(f"The saved adaptation does not fit the model {site.model.id!r}: {error}") from error
-        owns = [transform.read(scan.levels, planes) for scan in scans]
-    for scan, own in zip(scans, owns, strict=True):
-        scan.read = transform.pooled(own)
-        if isinstance(transform, CurveTransform):
-            scan.change = mean_change(scan.levels, transform, scan.read)
+    transform = _read(scans, site, settings, adapted)
     if adapted is not None:
         return transform, None
     strangers = [scan for scan in scans if not is_reference(scan, site)]
@@ -181,6 +162,39 @@ def _fit(
     # Half of the reference's own scans cost more than their mean: the goal is what the costliest of them cost.
     goal = max(site.source_bits[plane]["brain_most"], site.model.manifest["calibration"]["most_bits"])
     return transform, adapt(transform, site.flow, stack, goal, chosen, segmenter=segmenter, progress=progress)
+
+
+def _read(
+    scans: Sequence[SiteScan], site: SiteModel, settings: HarmonizationSettings, adapted: dict[str, Tensor] | None
+) -> CurveTransform | NetworkTransform:
+    """The transform before it is adapted, or as found earlier; what it reads from each scan is set there."""
+    transform = _transform(site, settings)
+    if adapted is None:
+        transform.begin([scan.levels for scan in scans])
+    else:
+        try:
+            transform.take(adapted)
+        except (KeyError, RuntimeError) as error:
+            raise UsageError(f"The saved adaptation does not fit the model {site.model.id!r}: {error}") from error
+    planes = PLANES if settings.plane == "mean" else (settings.plane,)
+    owns = [transform.read(scan.levels, planes) for scan in scans]
+    if adapted is None and len(scans) > 1:
+        transform.pool(owns, together=settings.together)
+    for scan, own in zip(scans, owns, strict=True):
+        scan.read = transform.pooled(own)
+        if isinstance(transform, CurveTransform):
+            scan.change = mean_change(scan.levels, transform, scan.read)
+    return transform
+
+
+def _transform(site: SiteModel, settings: HarmonizationSettings) -> CurveTransform | NetworkTransform:
+    """What the harmonizer's head calls for."""
+    if site.harmonizer.head != "curve":
+        return NetworkTransform(site.harmonizer)
+    return CurveTransform(
+        site.harmonizer, site.landmarks, site.tissues,
+        shading=settings.shading, curve=settings.curve, own_curve=settings.own_curve,
+    )  # fmt: skip
 
 
 def site_stack(scans: Sequence[SiteScan], plane: str, slices: int) -> SiteStack:
@@ -229,7 +243,7 @@ def _finish(
     untouched = is_reference(scan, site)
     levels = scan.levels if untouched else to_levels(transform.on_grid(prepared, scan.read), prepared.brain)
     plane = flow_plane(site, settings)
-    bits_after = scan.bits_before if untouched else scan_bits(site, levels, plane)
+    bits_after = scan.bits_before if untouched else scan_bits(site.flow, levels, plane)
     # A shading moves no edge, but what it hides of a structure counts in partial volume.
     anatomy = check_anatomy(scan.levels if untouched else transform.unshaded(scan.levels), levels, site.quantiles)
     problem = "" if untouched else _problem(scan.bits_before, bits_after, site, anatomy)
@@ -266,13 +280,6 @@ def _brought_home(scan: SiteScan, transform, site: SiteModel, *, untouched: bool
     else:
         home = transform.on_scan(prepared, scan.read)
     return Volume((home * site.unit).astype(np.float32), prepared.native.affine)
-
-
-def scan_bits(site: SiteModel, levels: np.ndarray, plane: str, *, slices: int = 16) -> float:
-    """Mean bits per brain pixel of a scan's pictures in one plane, as the source's bits were measured."""
-    from neurogen.harmonize.slices import spread
-
-    return float(bits(site.flow, spread(pictures(levels, plane), slices)).brain.mean())
 
 
 def level_shares(levels: np.ndarray) -> np.ndarray:

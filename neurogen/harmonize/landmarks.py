@@ -1,7 +1,7 @@
 """Harmonization without learning: histogram matching, and the landmarks of Nyul et al. 2000.
 
 Both are rivals in the benchmark. The landmarks are also what the curve head starts from: they undo every rising change
-of contrast, whatever it was, but take differences of anatomy for differences of contrast; that is left to the network.
+of contrast, whatever it was, but take differences of anatomy for differences of contrast.
 """
 
 from collections.abc import Sequence
@@ -39,19 +39,27 @@ def match_histogram(image: np.ndarray, brain: np.ndarray, reference: np.ndarray)
 
 def landmarks_of(values: np.ndarray, at: Sequence[float] = LANDMARKS) -> np.ndarray:
     """(K,) intensities at the quantiles `at`, rising by at least LEAST_GAP."""
-    found = np.quantile(values, at)
-    steps = LEAST_GAP * np.arange(len(found))
-    return np.maximum.accumulate(found - steps) + steps
+    return rising(np.quantile(values, at), LEAST_GAP)
+
+
+def rising(values: np.ndarray, gap: float) -> np.ndarray:
+    """(K,) values, raised where one does not lie `gap` above the one before."""
+    steps = gap * np.arange(len(values))
+    return np.maximum.accumulate(values - steps) + steps
 
 
 def match_landmarks(image: np.ndarray, brain: np.ndarray, standard: np.ndarray) -> np.ndarray:
     """Image whose landmarks `NYUL` are `standard` (11,), linear in between and beyond; 0 outside the brain."""
     out = np.zeros(image.shape, np.float32)
-    values = torch.from_numpy(image[brain].astype(np.float32))[None]
-    own = torch.from_numpy(landmarks_of(image[brain], NYUL).astype(np.float32))[None]
-    mapped = follow_landmarks(values, own, torch.from_numpy(standard.astype(np.float32))[None])
-    out[brain] = mapped[0].clamp(min=0).numpy()
+    out[brain] = np.maximum(move_landmarks(image[brain], standard, NYUL), 0)
     return out
+
+
+def move_landmarks(values: np.ndarray, standard: np.ndarray, at: Sequence[float] = LANDMARKS) -> np.ndarray:
+    """(n,) float32 values whose landmarks at the quantiles `at` are moved to `standard` (K,)."""
+    own = landmarks_of(values, at)
+    rows = (torch.from_numpy(np.asarray(one, np.float32))[None] for one in (values, own, standard))
+    return follow_landmarks(*rows)[0].numpy()
 
 
 def follow_landmarks(x: Tensor, own: Tensor, standard: Tensor) -> Tensor:

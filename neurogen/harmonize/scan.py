@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from neurogen.errors import InputRefused
-from neurogen.harmonize.flow import bits
+from neurogen.harmonize.flow import scan_bits
 from neurogen.harmonize.settings import HarmonizationSettings
 from neurogen.harmonize.site import SiteModel
-from neurogen.harmonize.slices import pictures, spread, to_levels
+from neurogen.harmonize.slices import to_levels
 from neurogen.preprocess.contrast import check_suitable
 from neurogen.preprocess.grid import GRID_AFFINE
 from neurogen.preprocess.intensity import IntensityScale
@@ -20,7 +20,6 @@ from neurogen.progress import Progress, portion
 from neurogen.volumes import Volume
 
 MAXIMUM_SLICE_MM = 3.0
-BITS_SLICES = 16
 
 
 @dataclass(eq=False)
@@ -58,12 +57,12 @@ def prepare_scan(
 
 def site_scan(prepared: PreparedScan, levels: np.ndarray, site: SiteModel, warnings: tuple[str, ...] = ()) -> SiteScan:
     """A prepared scan with its bits per brain pixel in the flow's first plane."""
-    before = bits(site.flow, spread(pictures(levels, site.planes[0]), BITS_SLICES)).brain
-    if not len(before):
+    before = scan_bits(site.flow, levels, site.planes[0])
+    if np.isnan(before):
         raise InputRefused(
             "No slice of the scan holds enough brain to judge its contrast. Give a scan of the whole head."
         )
-    return SiteScan(prepared, levels, float(before.mean()), warnings)
+    return SiteScan(prepared, levels, before, warnings)
 
 
 def grid_scan(image: np.ndarray, brain: np.ndarray, site: SiteModel) -> SiteScan:

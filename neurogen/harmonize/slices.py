@@ -20,8 +20,8 @@ def to_levels(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
     A cell is brain when half its voxels are; its level is the mean of these.
     """
-    inside = _sum_of_cells(brain.astype(np.float32))
-    mean = _sum_of_cells(np.where(brain, image, 0).astype(np.float32)) / np.maximum(inside, 1)
+    inside = sum_of_cells(brain.astype(np.float32))
+    mean = sum_of_cells(np.where(brain, image, 0).astype(np.float32)) / np.maximum(inside, 1)
     levels = np.clip(np.round(mean * 255), 1, 255)
     return np.where(inside >= FOLD**3 / 2, levels, 0).astype(np.uint8)
 
@@ -64,6 +64,7 @@ def site_scans(cache: SliceCache, contrast: str, split: str) -> dict[str, np.nda
     return found
 
 
-def _sum_of_cells(array: np.ndarray) -> np.ndarray:
+def sum_of_cells(array: np.ndarray) -> np.ndarray:
+    """(I, J, K) -> (I / 2, J / 2, K / 2): sums over blocks of FOLD along each axis."""
     i, j, k = (n // FOLD for n in array.shape)
     return array.reshape(i, FOLD, j, FOLD, k, FOLD).sum((1, 3, 5))

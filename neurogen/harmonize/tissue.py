@@ -6,6 +6,8 @@ Unlike quantiles, the intensities of tissues do not depend on how much of each t
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from neurogen.harmonize.landmarks import rising
+
 TISSUES = ("fluid", "gray", "white")
 SMOOTHING_CELLS = 0.6
 LEAST_GAP = 0.004  # between two tissues: a level of 256
@@ -41,5 +43,4 @@ def tissue_levels(levels: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """(3,) intensities in [0, 1]: the medians of fluid, gray and white matter, rising by at least a level."""
     classes = tissue_classes(tissue_shares(levels, seed=seed), levels > 0)
     medians = [np.median(levels[classes == k]) / 255 if (classes == k).any() else 0.0 for k in range(len(TISSUES))]
-    steps = LEAST_GAP * np.arange(len(medians))
-    return np.maximum.accumulate(np.array(medians) - steps) + steps
+    return rising(np.array(medians), LEAST_GAP)

@@ -9,13 +9,14 @@ left counts where it is beyond what the reference's scans vary by.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-import torch
 from scipy.ndimage import gaussian_filter
 
-from neurogen.harmonize.landmarks import follow_landmarks, landmarks_of
+from neurogen.harmonize.landmarks import move_landmarks
 from neurogen.harmonize.shading import TERMS, monomials, places_of_cells
+from neurogen.harmonize.slices import FOLD, sum_of_cells
 from neurogen.harmonize.tissue import TISSUES, tissue_shares
 
 LEAST = 0.02  # intensity below which a logarithm says nothing
@@ -28,7 +29,6 @@ LEAST_SPREAD = 0.03
 START = ((0.3, 0.65, 0.95), (0.12, 0.1, 0.08))  # levels and spreads from which the reference's own are fitted
 EXPONENTS = (0.3, 3.0)
 BRIGHT = 0.4  # from which intensity the exponent between scan and reference is measured
-PRIOR_FOLD = 2  # priors are kept on cells of 4 mm
 PRIOR_SMOOTHING, FLAT_WEIGHT = 1.0, 0.05
 """The flat prior weighs as much as 5 % of the reference's brains: all there is where none of them reaches."""
 
@@ -37,7 +37,7 @@ PRIOR_SMOOTHING, FLAT_WEIGHT = 1.0, 0.05
 class TissueReference:
     """What the reference's training scans show.
 
-    shares : (3, 40, 48, 40) mean share of fluid, gray and white matter on cells of 4 mm
+    shares : (3, 40, 48, 40) mean share of fluid, gray and white matter on blocks of FOLD cells (4 mm)
     levels, spreads : (3,) of the tissues' intensities in [0, 1]
     shading : (19,) coefficients that the reading finds in the reference's own scans, mean
     natural : root mean square over these scans of the strength of what one scan's shading has beyond that
@@ -48,6 +48,12 @@ class TissueReference:
     spreads: np.ndarray
     shading: np.ndarray
     natural: float
+
+    @cached_property
+    def priors(self) -> np.ndarray:
+        """(3, 80, 96, 80): the shares on the cells, smoothed."""
+        cells = self.shares.astype(float).repeat(FOLD, 1).repeat(FOLD, 2).repeat(FOLD, 3)
+        return np.stack([gaussian_filter(share, PRIOR_SMOOTHING) for share in cells])
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +89,7 @@ def tissue_reference(scans: Sequence[np.ndarray], standard: np.ndarray) -> Tissu
     """From the levels (80, 96, 80) of the reference's training scans."""
     shares = _mean_shares(scans)
     blank = TissueReference(shares, *map(np.array, START), np.zeros(len(TERMS)), 0.0)
-    unshaded = [_fitted(levels[levels > 0] / 255, levels > 0, blank, shaded=False) for levels in scans]
+    unshaded = [fit_tissues(scan[scan > 0] / 255, blank.priors[:, scan > 0], *map(np.array, START)) for scan in scans]
     levels, spreads = (np.mean([getattr(one, name) for one in unshaded], axis=0) for name in ("levels", "spreads"))
     known = replace(blank, levels=levels, spreads=spreads)
     shading = np.mean([_remaining(scan, np.zeros(len(TERMS)), standard, known)[0] for scan in scans], axis=0)
@@ -140,40 +146,22 @@ def _remaining(
     """(19,) shading beyond the reference's that is left in a scan after `removed`, as it is with the reference's
     landmarks, and the exponent by which it is stronger there than in the scan."""
     brain = levels > 0
-    own = levels[brain] / 255 * np.exp(-(removed @ _basis(brain)))
-    landmarks = torch.from_numpy(landmarks_of(own).astype(np.float32))[None]
-    wanted = torch.from_numpy(np.asarray(standard, np.float32))[None]
-    moved = follow_landmarks(torch.from_numpy(own.astype(np.float32))[None], landmarks, wanted)[0].numpy()
-    moved = np.maximum(moved, 1e-3).astype(float)
-    fitted = _fitted(moved, brain, reference, shaded=True)
+    basis = _basis(brain)
+    own = levels[brain] / 255 * np.exp(-(removed @ basis))
+    moved = np.maximum(move_landmarks(own, standard), 1e-3).astype(float)
+    fitted = fit_tissues(moved, reference.priors[:, brain], reference.levels, reference.spreads, basis)
     used = moved > BRIGHT
     exponent = np.polyfit(np.log(np.maximum(own[used], LEAST)), np.log(moved[used]), 1)[0] if used.sum() > 1 else 1.0
     return fitted.shading - reference.shading, float(np.clip(exponent, *EXPONENTS))
-
-
-def _fitted(values: np.ndarray, brain: np.ndarray, reference: TissueReference, *, shaded: bool) -> Tissues:
-    priors = reference.shares
-    for axis in (1, 2, 3):
-        priors = priors.repeat(PRIOR_FOLD, axis)
-    priors = np.stack([gaussian_filter(share, PRIOR_SMOOTHING) for share in priors.astype(float)])[:, brain]
-    basis = _basis(brain) if shaded else None
-    return fit_tissues(values, priors, reference.levels, reference.spreads, basis)
 
 
 def _mean_shares(scans: Sequence[np.ndarray]) -> np.ndarray:
     """(3, 40, 48, 40): mean shares over the scans and both sides, toward equal ones where few scans have brain."""
     total = np.sum([tissue_shares(levels) for levels in scans], axis=0)
     count = np.sum([levels > 0 for levels in scans], axis=0).astype(float)
-    total, count = (_folded(array + array[..., ::-1, :, :]) for array in (total, count[None]))
+    folded = np.stack([sum_of_cells(array + array[::-1]) for array in (*total, count)]) / FOLD**3
     flat = FLAT_WEIGHT * 2 * len(scans)
-    return (total + flat / len(TISSUES)) / (count + flat)
-
-
-def _folded(array: np.ndarray) -> np.ndarray:
-    """(C, I, J, K) -> means over blocks of PRIOR_FOLD cells."""
-    c, i, j, k = array.shape
-    f = PRIOR_FOLD
-    return array.reshape(c, i // f, f, j // f, f, k // f, f).mean((2, 4, 6))
+    return (folded[:-1] + flat / len(TISSUES)) / (folded[-1] + flat)
 
 
 def _basis(brain: np.ndarray) -> np.ndarray:

@@ -220,18 +220,3 @@ class NetworkTransform(nn.Module):
         change = to_native(self.on_grid(prepared, read) - prepared.image, prepared).array
         scaled = prepared.scale.apply(prepared.corrected)
         return np.where(prepared.native_brain, np.maximum(scaled + change, 0), 0).astype(np.float32)
-
-
-def transform_of(
-    network: HarmonizerUNet,
-    standard: np.ndarray,
-    tissues: TissueReference | None = None,
-    *,
-    shading: bool = True,
-    curve: bool = True,
-    own_curve: bool = True,
-) -> CurveTransform | NetworkTransform:
-    """The transform that a harmonizer's head calls for. standard, tissues: the reference's, see `CurveTransform`."""
-    if network.head == "curve":
-        return CurveTransform(network, standard, tissues, shading=shading, curve=curve, own_curve=own_curve)
-    return NetworkTransform(network)

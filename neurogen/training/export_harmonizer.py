@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from neurogen.harmonize.contrast import FAMILIES
-from neurogen.harmonize.flow import bits
+from neurogen.harmonize.flow import bits, scan_bits
 from neurogen.harmonize.harmonization import level_shares, mean_change
 from neurogen.harmonize.site import QUANTILES
 from neurogen.harmonize.slices import pictures, spread
-from neurogen.harmonize.transform import transform_of
+from neurogen.harmonize.transform import CurveTransform
 from neurogen.models import ModelStore, write_model
 from neurogen.networks.factory import load_network
 from neurogen.training.recipe_flow import separation
@@ -50,7 +50,7 @@ def export_site(task: "HarmonizerTask", folder: Path, record: dict) -> None:
 def calibrate(task: "HarmonizerTask", flow: nn.Module, source_bits: Mapping) -> dict:
     """Source bits, and the limits within which a scan passes for one of the reference site."""
     plane = next(iter(source_bits))
-    groups = [[_mean_bits(flow, scan, plane) for scan in scans.values()] for scans in (task.kept, task.train)]
+    groups = [[scan_bits(flow, scan, plane) for scan in scans.values()] for scans in (task.kept, task.train)]
     found = {
         "source_bits": source_bits,
         # The flow has seen the training scans: their mean is too low, but not their spread.
@@ -65,10 +65,6 @@ def calibrate(task: "HarmonizerTask", flow: nn.Module, source_bits: Mapping) -> 
     return found
 
 
-def _mean_bits(flow: nn.Module, levels: np.ndarray, plane: str) -> float:
-    return float(bits(flow, spread(pictures(levels, plane), 16)).brain.mean())
-
-
 def _spread(groups: Sequence[Sequence[float]]) -> float:
     """Standard deviation around the mean of one's own group."""
     return float(np.std(np.concatenate([np.subtract(group, np.mean(group)) for group in groups])))
@@ -76,7 +72,7 @@ def _spread(groups: Sequence[Sequence[float]]) -> float:
 
 def _change(task: "HarmonizerTask", levels: np.ndarray) -> float:
     """What the harmonizer would change of a scan that came alone, see `mean_change`."""
-    transform = transform_of(task.network, task.landmarks, task.tissues, own_curve=False)
+    transform = CurveTransform(task.network, task.landmarks, task.tissues, own_curve=False)
     transform.begin([levels])
     return mean_change(levels, transform, transform.read(levels, ("axial",)))
 
