@@ -2,17 +2,19 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from site_builders import phantom_image
 
 from neurogen.errors import UsageError
 from neurogen.evaluation import harmonize
-from neurogen.evaluation.harmonize_lesions import lesion_keeping, worst_of
-from neurogen.evaluation.harmonize_measures import overlap, surface_distance_95, volume_changes
+from neurogen.evaluation.harmonize_lesions import best_dice, lesion_keeping, worst_of
+from neurogen.evaluation.harmonize_measures import overlap, segmented_volumes, surface_distance_95, volume_changes
 from neurogen.evaluation.harmonize_methods import Done
 from neurogen.evaluation.harmonize_scanners import SCANNERS, apply_scanner, coil_profile, spoiled_echo, truncated
 from neurogen.evaluation.harmonize_segmenter import KINDS, SegmenterSettings, load_or_train, segment
 from neurogen.evaluation.harmonize_truth import CSF, DEEP, GRAY, IGNORED, WHITE, grouped_labels, mixture_truth, to_cells
-from neurogen.harmonize.anatomy import CELL_ML, regional_volumes, slice_jump, ventricle_region
+from neurogen.evaluation.metrics import dice
+from neurogen.harmonize.anatomy import CELL_ML, check_anatomy, slice_jump, ventricle_region
 from neurogen.harmonize.landmarks import NYUL, landmarks_of, match_histogram, match_landmarks
 from neurogen.harmonize.similarity import ssim, structure_similarity, wasserstein
 from neurogen.harmonize.slices import to_levels
@@ -99,21 +101,35 @@ def test_measures_of_a_perfect_and_of_a_shifted_segmentation():
     assert np.isnan(overlap(truth, unknown)["csf"])
 
 
-def test_volumes_are_partial_volumes_whatever_the_contrast(head):
+def test_ventricles_are_the_same_whatever_the_contrast(head):
     _, _, levels, *_ = head
     brain = levels > 0
     quantiles = np.quantile(levels[brain] / 255, np.linspace(0, 1, 201))
-    before = ventricles, tissue = regional_volumes(levels, quantiles)
-    brain_ml = np.count_nonzero(levels) * CELL_ML
-    assert 0 < ventricles < 0.2 * brain_ml and 0.5 * brain_ml < tissue < brain_ml
+    same = check_anatomy(levels, levels, quantiles)
+    assert same.ventricles_before_ml == same.ventricles_after_ml > 0
+    assert same.ventricles_before_ml < 0.2 * np.count_nonzero(levels) * CELL_ML
     for contrast in (30 + 0.8 * levels, 255 * (levels / 255) ** 1.8, 255 * (levels / 255) ** 0.6):
         other = np.where(brain, np.round(np.maximum(contrast, 1)), 0).astype(np.uint8)
-        changes = volume_changes(other, before, quantiles)
-        assert changes["ventricles change %"] < 2 and changes["brain change %"] < 1
-    around = ventricle_region() & brain
-    darker = np.where(around, np.minimum(levels, 60), levels).astype(np.uint8)
-    assert volume_changes(darker, before, quantiles)["ventricles change ml"] > 5
-    assert all(value == 0 for value in volume_changes(levels, before, quantiles).values())
+        found = check_anatomy(levels, other, quantiles)
+        assert found.ventricles_after_ml == pytest.approx(found.ventricles_before_ml, rel=0.01)
+    filled = np.where(ventricle_region() & brain, np.maximum(levels, 150), levels).astype(np.uint8)
+    found = check_anatomy(levels, filled, quantiles)
+    assert found.ventricles_after_ml < 0.5 * found.ventricles_before_ml and "ventricles changed" in found.problem()
+
+
+def test_segmented_volumes_are_counted_by_class(head):
+    *_, classes, _ = head
+    ventricles, tissue = before = segmented_volumes(classes)
+    assert 0 < ventricles < tissue
+    assert tissue == pytest.approx(np.isin(classes, (GRAY, WHITE, DEEP)).sum() * 0.008)
+    assert all(value == 0 for value in volume_changes(classes, before).values())
+    wider = np.where(ventricle_region() & (classes > 0), CSF, classes)
+    grown = volume_changes(wider, before)
+    assert grown["ventricles change ml"] == pytest.approx(
+        (ventricle_region() & (classes > 0)).sum() * 0.008 - ventricles
+    )
+    assert grown["ventricles change %"] == pytest.approx(100 * grown["ventricles change ml"] / ventricles)
+    assert -tissue < grown["brain change ml"] < 0
 
 
 def test_segmenters_are_trained_once_and_kept(head, tmp_path):
@@ -158,7 +174,22 @@ def test_a_lesion_is_kept_by_doing_nothing_and_lost_by_flattening(head):
     fine = shares.repeat(2, 1).repeat(2, 2).repeat(2, 3)
     kept = lesion_keeping(image, fine, SCANNERS[:1], lambda images: Done(tuple(images)), seed=0)
     assert all(row["contrast kept"] == 1.0 and row["dice before"] == row["dice after"] for row in kept)
-    assert "100 %" in worst_of(kept)
+    assert "100 %" in worst_of(kept) and "by at most 0.000" in worst_of(kept)
+    blurred = lesion_keeping(image, fine, SCANNERS[:1], lambda images: Done((gaussian_filter(images[0], 3),)), seed=0)
+    assert all(row["dice after"] < row["dice before"] - 0.1 for row in blurred)
+
+
+def test_the_best_threshold_finds_a_lesion_whatever_the_contrast():
+    rng = np.random.default_rng(0)
+    lesion = np.arange(1000) < 120
+    values = rng.normal(np.where(lesion, 0.7, 0.5), 0.08)
+    found = best_dice(values, lesion, bright=True)
+    every = [dice(values >= threshold, lesion) for threshold in values]
+    assert found == pytest.approx(max(every)) and 0.6 < found < 1
+    assert best_dice(np.exp(5 * values), lesion, bright=True) == found
+    assert best_dice(-values, lesion, bright=False) == found
+    assert best_dice(np.where(lesion, 0.2, 0.5), lesion, bright=False) == 1.0
+    assert best_dice(np.full(1000, 0.5), lesion, bright=True) == pytest.approx(2 * 120 / 1120)
 
 
 def test_unknown_methods_are_told(tmp_path):

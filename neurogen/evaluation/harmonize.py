@@ -14,14 +14,27 @@ import numpy as np
 import neurogen
 from neurogen.errors import InputRefused, UsageError
 from neurogen.evaluation.harmonize_lesions import lesion_keeping, worst_of
-from neurogen.evaluation.harmonize_measures import mean_of, overlap, surface_distance_95, volume_changes
+from neurogen.evaluation.harmonize_measures import (
+    mean_of,
+    overlap,
+    segmented_volumes,
+    surface_distance_95,
+    volume_changes,
+)  # fmt: skip
 from neurogen.evaluation.harmonize_methods import NAMES, Method, methods_of
 from neurogen.evaluation.harmonize_scanners import SCANNERS, apply_scanner
-from neurogen.evaluation.harmonize_segmenter import KINDS, SegmenterSettings, TissueUNet, load_or_train, segment
+from neurogen.evaluation.harmonize_segmenter import (
+    KINDS,
+    PLAIN,
+    ROBUST,
+    SegmenterSettings,
+    TissueUNet,
+    load_or_train,
+    segment,
+)  # fmt: skip
 from neurogen.evaluation.harmonize_truth import grouped_labels, mixture_truth, repeated, to_cells
 from neurogen.evaluation.planted_scans import ScanFile, default_cache, list_scans, prepared
 from neurogen.evaluation.tables import Table
-from neurogen.harmonize.anatomy import regional_volumes
 from neurogen.harmonize.settings import HarmonizationSettings
 from neurogen.harmonize.similarity import ssim, wasserstein
 from neurogen.harmonize.site import SiteModel, load_site
@@ -44,7 +57,7 @@ REFERENCE_VOXELS = 2000  # of each training scan, pooled for histogram matching
 @dataclass(frozen=True, eq=False)
 class Target:
     """Scans of one site: images (160, 192, 160) in [0, 1], their true classes on cells of 2 mm, and for simulated
-    scanners the undistorted levels on these cells with their `regional_volumes`."""
+    scanners the undistorted levels on these cells with their `segmented_volumes`."""
 
     name: str
     images: tuple[np.ndarray, ...]
@@ -87,7 +100,7 @@ def run(
     pooled = pooled_intensities(training, seed=seed)
     doors = methods_of(site, HarmonizationSettings(model=model, seed=seed), pooled)
     rows, notes = {}, []
-    targets = list(_targets(files, cache, site.quantiles, scans, seed))
+    targets = list(_targets(files, cache, judges[ROBUST], scans, seed))
     for t, target in enumerate(targets):
         for m, name in enumerate(chosen):
             progress(f"{target.name}: {name}", 0.5 + 0.5 * (t + m / len(chosen)) / len(targets))
@@ -117,12 +130,12 @@ def judged(
         found = {kind: segment(network, levels) for kind, network in judges.items()}
         row = {f"DSC {kind}": mean_of([overlap(f, target.truth[k])]) for kind, f in found.items()}
         row = {name: float(np.nanmean(list(values.values()))) for name, values in row.items()}
-        row["HD95 mm"] = surface_distance_95(found["plain"], target.truth[k])
+        row["HD95 mm"] = surface_distance_95(found[PLAIN], target.truth[k])
         cells = levels > 0
         row["Wasserstein"] = wasserstein(levels[cells] / 255, site.quantiles)
         if target.undistorted:
             row["SSIM to truth"] = ssim(levels / 255, target.undistorted[k] / 255, cells)
-            row |= volume_changes(levels, target.volumes[k], site.quantiles)
+            row |= volume_changes(found[ROBUST], target.volumes[k])
         per_scan.append(row)
     return mean_of(per_scan) | {"given back": float(done.given_back), "s a volume": seconds}, done.note
 
@@ -134,13 +147,13 @@ def pooled_intensities(training: Mapping[str, np.ndarray], *, seed: int) -> np.n
     return np.concatenate(parts).astype(np.float32) / 255
 
 
-def _targets(files: Sequence[ScanFile], cache: Path, quantiles: np.ndarray, scans: int, seed: int):
+def _targets(files: Sequence[ScanFile], cache: Path, robust: TissueUNet, scans: int, seed: int):
     test = [f for f in files if f.source == REFERENCE and f.role == "test"][:scans]
     if not test:
         raise InputRefused("The data folder has no kept-apart scan of the reference site (adult_t1_1mm).")
     images = tuple(prepared(f, cache).image for f in test)
     undistorted = tuple(to_levels(image, image > 0) for image in images)
-    volumes = tuple(regional_volumes(levels, quantiles) for levels in undistorted)
+    volumes = tuple(segmented_volumes(segment(robust, levels)) for levels in undistorted)
     truths = [mixture_truth(levels, seed=seed) for levels in undistorted]
     classes = tuple(one for one, _ in truths)
     yield Target(UNDISTORTED, images, classes, undistorted, volumes)
@@ -203,9 +216,8 @@ def _notes(scans: int) -> tuple[str, ...]:
     return (
         f"Means over {scans} kept-apart scans a target, harmonized together. DSC: mean of fluid, gray, white and deep "
         "gray on cells of 2 mm, by a segmenter of the reference site trained without (plain) or with (augmented) "
-        "changes of intensity; HD95 uses the plain one. Volumes are those of partial volume between fluid and gray, of "
-        "scans that were given the reference's histogram, against the undistorted scan. Seconds include neither "
-        "preparation nor segmentation.",
+        "changes of intensity; HD95 uses the plain one, volumes (against the undistorted scan) the augmented one. "
+        "Seconds include neither preparation nor segmentation.",
         *(
             f"{s.name}: {s.description}{'' if s.trained else ' (no training draws from this family)'}."
             for s in SCANNERS

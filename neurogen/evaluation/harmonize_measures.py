@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
-from neurogen.evaluation.harmonize_truth import CLASSES, IGNORED
+from neurogen.evaluation.harmonize_truth import CLASSES, CSF, DEEP, GRAY, IGNORED, WHITE
 from neurogen.evaluation.metrics import dice
-from neurogen.harmonize.anatomy import regional_volumes
+from neurogen.harmonize.anatomy import CELL_ML, ventricle_region
 from neurogen.harmonize.slices import PIXEL_MM
 
 
@@ -39,12 +39,18 @@ def surface_distance_95(found: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean(distances))
 
 
-def volume_changes(levels: np.ndarray, undistorted: tuple[float, float], quantiles: np.ndarray) -> dict[str, float]:
-    """Change of fluid around the template's ventricles and of brain tissue by partial volume in ml and in percent
-    (absolute), of levels (80, 96, 80) against the `regional_volumes` of the undistorted scan."""
+def segmented_volumes(found: np.ndarray) -> tuple[float, float]:
+    """(ventricles, brain tissue) in ml of classes (80, 96, 80): fluid around the template's ventricles; gray, white and
+    deep gray matter of the whole brain."""
+    fluid = (found == CSF) & ventricle_region()
+    tissue = np.isin(found, (GRAY, WHITE, DEEP))
+    return fluid.sum() * CELL_ML, tissue.sum() * CELL_ML
+
+
+def volume_changes(found: np.ndarray, undistorted: tuple[float, float]) -> dict[str, float]:
+    """Change in ml and in percent (absolute) of the `segmented_volumes` of classes (80, 96, 80)."""
     columns: dict[str, float] = {}
-    pairs = zip(("ventricles", "brain"), undistorted, regional_volumes(levels, quantiles), strict=True)
-    for name, before, after in pairs:
+    for name, before, after in zip(("ventricles", "brain"), undistorted, segmented_volumes(found), strict=True):
         columns[f"{name} change ml"] = after - before
         columns[f"{name} change %"] = 100 * abs(after - before) / max(before, 1e-6)
     return columns

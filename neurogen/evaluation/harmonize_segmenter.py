@@ -19,7 +19,7 @@ from neurogen.harmonize.slices import pictures, worth_judging
 from neurogen.preprocess.grid import from_slices
 from neurogen.progress import Progress, silent
 
-KINDS = ("plain", "augmented")
+PLAIN, ROBUST = KINDS = ("plain", "augmented")
 CLASS_COUNT = 1 + len(CLASSES)
 
 
@@ -83,7 +83,7 @@ def train_segmenter(
     for step in range(settings.steps):
         chosen = rng.integers(0, len(images), settings.batch_size)
         picture = torch.from_numpy(images[chosen].astype(np.float32))[:, None]
-        if kind == "augmented":
+        if kind == ROBUST:
             picture = _varied(picture, rng)
         logits = network(picture / 255, torch.from_numpy(heights[chosen]))
         loss = measure(logits, torch.from_numpy(targets[chosen].astype(np.int64))[:, None])

@@ -17,7 +17,7 @@ from neurogen.harmonize.settings import HarmonizationSettings
 from neurogen.harmonize.shading import places_of_cells, places_of_pictures
 from neurogen.harmonize.similarity import ssim, wasserstein
 from neurogen.harmonize.site import SiteModel, load_site
-from neurogen.harmonize.slices import PLANES, pictures, to_levels, worth_judging
+from neurogen.harmonize.slices import PLANES, exact_levels, pictures, to_levels, worth_judging
 from neurogen.harmonize.transform import CurveTransform, NetworkTransform
 from neurogen.models import ModelStore
 from neurogen.progress import Progress, portion, silent
@@ -178,6 +178,8 @@ def _read(
             raise UsageError(f"The saved adaptation does not fit the model {site.model.id!r}: {error}") from error
     planes = PLANES if settings.plane == "mean" else (settings.plane,)
     owns = [transform.read(scan.levels, planes) for scan in scans]
+    if isinstance(transform, CurveTransform):
+        owns = [transform.settled(own, scan.prepared) for own, scan in zip(owns, scans, strict=True)]
     if adapted is None and len(scans) > 1:
         transform.pool(owns, together=settings.together)
     for scan, own in zip(scans, owns, strict=True):
@@ -198,9 +200,10 @@ def _transform(site: SiteModel, settings: HarmonizationSettings) -> CurveTransfo
 
 
 def site_stack(scans: Sequence[SiteScan], plane: str, slices: int) -> SiteStack:
-    """The pictures that adaptation looks at: evenly spread over scans and levels."""
+    """The pictures that adaptation looks at: evenly spread over scans and levels. Their levels are not rounded: where
+    contrast is raised, the steps of rounding would cost bits."""
     places = places_of_pictures(plane)
-    stacks = [pictures(scan.levels, plane) for scan in scans]
+    stacks = [pictures(exact_levels(scan.prepared.image, scan.prepared.brain), plane) for scan in scans]
     judged = [worth_judging(stack) for stack in stacks]
     chosen = [j[c] for j, c in zip(judged, spread_over_scans([len(j) for j in judged], slices))]
     return SiteStack(

@@ -16,14 +16,18 @@ LEAST_SHARE = 0.08  # of the picture that must be brain to be worth judging
 
 
 def to_levels(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """Prepared image in [0, 1] and brain (160, 192, 160) -> (80, 96, 80) uint8, at least 1 in the brain, 0 outside.
+    """`exact_levels`, rounded: uint8."""
+    return np.round(exact_levels(image, brain)).astype(np.uint8)
+
+
+def exact_levels(image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """(160, 192, 160) intensities in [0, 1] -> (80, 96, 80) float32 levels of the cells: 1..255, 0 outside the brain.
 
     A cell is brain when half its voxels are; its level is the mean of these.
     """
     inside = sum_of_cells(brain.astype(np.float32))
     mean = sum_of_cells(np.where(brain, image, 0).astype(np.float32)) / np.maximum(inside, 1)
-    levels = np.clip(np.round(mean * 255), 1, 255)
-    return np.where(inside >= FOLD**3 / 2, levels, 0).astype(np.uint8)
+    return np.where(inside >= FOLD**3 / 2, np.clip(mean * 255, 1, 255), 0)
 
 
 def pictures(levels: np.ndarray, plane: str) -> np.ndarray:

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurogen.harmonize.landmarks import LANDMARKS, follow_landmarks, landmarks_of
+from neurogen.harmonize.landmarks import LANDMARKS, LEAST_GAP, follow_landmarks, landmarks_of, rising
 from neurogen.harmonize.shading import TERMS, log_shading, places_of_cells, places_of_voxels
-from neurogen.harmonize.slices import pictures
+from neurogen.harmonize.slices import exact_levels, pictures
 from neurogen.harmonize.tissue_shading import TissueReference, read_shading
 from neurogen.networks.harmonizer_unet import HarmonizerUNet, follow_curve
 from neurogen.preprocess.grid import GRID_AFFINE, from_slices, to_slices
@@ -109,6 +109,19 @@ class CurveTransform(nn.Module):
                 raw = self.network.curve_of(self.matched(x, own))
                 total, weight = total + (raw * brain).sum(0, keepdim=True), weight + float(brain.sum())
         return torch.cat([own, total / max(weight, 1.0)], dim=1)
+
+    @torch.no_grad()
+    def settled(self, read: Tensor, prepared: PreparedScan) -> Tensor:
+        """What was `read`, its landmarks moved such that the harmonized scan's are the reference's.
+
+        Landmarks are those of cells, but the curve acts on voxels, and the mean of a curve is not the curve of the mean.
+        """
+        own, raw = read[:, : len(LANDMARKS)], torch.zeros_like(self.shift)
+        mapped = self._applied(prepared.image, prepared.brain, GRID_AFFINE, torch.cat([own, raw], dim=1))
+        levels = exact_levels(mapped, prepared.brain)
+        found = torch.from_numpy(landmarks_of(levels[levels > 0] / TOP).astype(np.float32))[None].to(own.device)
+        moved = rising(follow_landmarks(found, self.standard, own)[0].cpu().numpy(), LEAST_GAP)
+        return torch.cat([torch.from_numpy(moved.astype(np.float32))[None].to(own.device), read[:, len(LANDMARKS) :]], 1)
 
     def matched(self, x: Tensor, own: Tensor) -> Tensor:
         """(B, ...) intensities with landmarks moved to the reference's, above 0 in the brain, 0 outside it."""
