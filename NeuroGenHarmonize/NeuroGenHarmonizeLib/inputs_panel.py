@@ -35,6 +35,8 @@ class InputsPanel:
             binding.bindChoice(combo, name)
         binding.bindNumber(ui.stepsSpinBox, "mostSteps")
         binding.bindCheck(ui.shadingCheckBox, "shading")
+        binding.bindCheck(ui.togetherCheckBox, "together")
+        binding.bindCheck(ui.ownCurveCheckBox, "ownCurve")
         binding.bindText(ui.segmenterLineEdit, "segmenter")
         ui.volumesList.connect("itemChanged(QListWidgetItem*)", self._onTicked)
         self.update()
@@ -74,8 +76,9 @@ class InputsPanel:
         ui = self.ui
         self._fillVolumes()
         adapts = settings.adapt != "none"
-        for widget in (ui.stopComboBox, ui.stepsSpinBox, ui.shadingCheckBox):
+        for widget in (ui.stopComboBox, ui.stepsSpinBox):
             widget.enabled = adapts
+        ui.togetherCheckBox.enabled = settings.adapt != "scan"
         ui.segmenterLineEdit.enabled = adapts and settings.stop == "entropy"
         ui.modelLabel.text = modelText(settings.model) if settings.model in siteModels() else ""
 

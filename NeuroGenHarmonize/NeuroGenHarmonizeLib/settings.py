@@ -21,6 +21,8 @@ class HarmonizeSettings:
     plane: str = "axial"
     mostSteps: int = 40
     shading: bool = True
+    together: bool = False  # not where every scan is adapted to by itself
+    ownCurve: bool = False
     segmenter: str = ""  # path of a TorchScript network, for the stop rule "entropy"
     device: str = "auto"
 
@@ -49,6 +51,10 @@ def harmonizeArguments(settings: HarmonizeSettings, scans: Sequence[Path], out: 
     arguments += ["--most-steps", str(settings.mostSteps), "--device", settings.device]
     if not settings.shading:
         arguments.append("--no-shading")
+    if settings.together and settings.adapt != "scan":
+        arguments.append("--together")
+    if settings.ownCurve:
+        arguments.append("--own-curve")
     if settings.stop == "entropy":
         arguments += ["--segmenter", settings.segmenter]
     return arguments

@@ -212,10 +212,33 @@ def test_a_row_leads_to_its_scan(panel, result):
 def test_settings_live_in_the_parameter_node(panel):
     panel.ui.stepsSpinBox.value = 17
     panel.ui.shadingCheckBox.checked = False
+    panel.ui.togetherCheckBox.checked = panel.ui.ownCurveCheckBox.checked = True
     combo = panel.ui.planeComboBox
     combo.setCurrentIndex(combo.findData("mean"))
     settings = panel._panel.inputs.settings()
     assert (settings.mostSteps, settings.shading, settings.plane) == (17, False, "mean")
+    assert settings.together and settings.ownCurve
+
+
+def test_boxes_become_options_of_the_command(panel):
+    from pathlib import Path
+
+    from NeuroGenHarmonizeLib.settings import HarmonizeSettings, harmonizeArguments
+
+    def options(**chosen):
+        return harmonizeArguments(HarmonizeSettings(**chosen), [Path("a.nii.gz")], Path("out"))
+
+    assert not {"--no-shading", "--together", "--own-curve"} & set(options())
+    assert "--no-shading" in options(shading=False)
+    assert "--together" in options(together=True) and "--own-curve" in options(ownCurve=True)
+    assert "--together" not in options(together=True, adapt="scan")
+
+
+def test_scans_taken_one_by_one_share_no_curve(panel):
+    combo = panel.ui.adaptComboBox
+    for choice, shares in (("scan", False), ("none", True), ("site", True)):
+        combo.setCurrentIndex(combo.findData(choice))
+        assert panel.ui.togetherCheckBox.enabled == shares
 
 
 def test_the_entropy_rule_asks_for_its_segmenter(panel, tmp_path):

@@ -1,14 +1,16 @@
 """Adaptation: goes where the likelihood is, stops by its rule, keeps its best state, and is the same every time."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from site_builders import NearTruth
+from site_builders import NearTruth, phantom_image
 
 from neurogen.errors import Cancelled, UsageError
 from neurogen.harmonize.adapt import AdaptationSettings, SiteStack, adapt, mean_entropy, spread_over_scans
+from neurogen.harmonize.landmarks import landmarks_of
 from neurogen.harmonize.shading import places_of_pictures
 from neurogen.harmonize.transform import CurveTransform, NetworkTransform
 from neurogen.networks.harmonizer_unet import build
@@ -31,6 +33,22 @@ def stack():
 
 def curve_transform(**options):
     return CurveTransform(build(widths=(4, 6), nodes=8), STANDARD[0].numpy(), **options)
+
+
+@pytest.mark.parametrize(
+    "curve", [lambda x: x**1.8, lambda x: 0.4 + 0.6 * x, lambda x: x**0.5], ids=["1.8", "+", "0.5"]
+)
+def test_scans_that_differ_by_a_rising_curve_become_the_same(curve):
+    image, brain = phantom_image()
+    standard = landmarks_of(image[brain])
+    changed = np.where(brain, curve(image), 0).astype(np.float32)
+    transform = CurveTransform(build(widths=(4, 6), nodes=8), standard, own_curve=False)
+    read = transform.read(changed, brain, ("axial",))
+    harmonized = transform.on_grid(SimpleNamespace(image=changed, brain=brain), read)
+    ordinary = brain & (image > standard[0]) & (image < standard[-1])
+    assert np.abs(harmonized - image)[ordinary].max() < 0.03
+    assert np.abs(harmonized - image)[ordinary].mean() < 0.002 < 0.05 < np.abs(changed - image)[ordinary].mean()
+    assert landmarks_of(harmonized[brain]) == pytest.approx(standard, abs=1e-3)
 
 
 def test_it_stops_at_the_source_bits(stack):

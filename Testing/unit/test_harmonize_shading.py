@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from site_builders import phantom_image
 
-from neurogen.harmonize.landmarks import landmarks_of
 from neurogen.harmonize.shading import TERMS, monomials, places_of_cells
 from neurogen.harmonize.slices import to_levels
 from neurogen.harmonize.tissue_shading import fit_tissues, read_shading, strength, tissue_reference
@@ -17,10 +16,9 @@ KNOWN[[0, 1, 4]] = 0.25, -0.3, 0.2  # of x, y and x y
 
 @pytest.fixture(scope="module")
 def site():
-    """Levels of three phantoms, their landmarks and what a shading is read against."""
+    """Levels of three phantoms, and what a shading is read against."""
     scans = [to_levels(*phantom_image(seed=seed)) for seed in range(3)]
-    standard = np.mean([landmarks_of(levels[levels > 0] / 255) for levels in scans], axis=0)
-    return scans, standard, tissue_reference(scans, standard)
+    return scans, tissue_reference(scans)
 
 
 def shaded(levels, coefficients, gamma=1.0):
@@ -32,26 +30,26 @@ def shaded(levels, coefficients, gamma=1.0):
 
 @pytest.mark.parametrize("gamma", [1.0, 1.4])
 def test_a_known_shading_is_read(site, gamma):
-    scans, standard, reference = site
+    scans, reference = site
     scan, brain = shaded(scans[0], KNOWN, gamma), scans[0] > 0
-    found = read_shading([scan], standard, reference)
+    found = read_shading([scan], reference)
     assert strength(found - KNOWN, brain) < 0.4 * strength(KNOWN, brain)
 
 
 @pytest.mark.parametrize("gamma", [1.0, 0.6, 1.8])
 def test_another_contrast_is_no_shading(site, gamma):
-    scans, standard, reference = site
+    scans, reference = site
     other = shaded(to_levels(*phantom_image(seed=7)), 0 * KNOWN, gamma)
-    found = read_shading([other], standard, reference)
+    found = read_shading([other], reference)
     assert strength(found, other > 0) < 0.15 * strength(KNOWN, other > 0)
 
 
 def test_what_the_references_scans_vary_by_is_left(site):
-    scans, standard, reference = site
+    scans, reference = site
     scan = shaded(scans[0], KNOWN)
     varied = replace(reference, natural=strength(KNOWN, scans[0] > 0))
-    assert (read_shading([scan], standard, varied) == 0).all()
-    assert (read_shading([scan, scan], standard, reference) == read_shading([scan], standard, reference)).all()
+    assert (read_shading([scan], varied) == 0).all()
+    assert (read_shading([scan, scan], reference) == read_shading([scan], reference)).all()
 
 
 def test_a_mixture_without_shading_is_found():

@@ -177,9 +177,7 @@ def _read(
         except (KeyError, RuntimeError) as error:
             raise UsageError(f"The saved adaptation does not fit the model {site.model.id!r}: {error}") from error
     planes = PLANES if settings.plane == "mean" else (settings.plane,)
-    owns = [transform.read(scan.levels, planes) for scan in scans]
-    if isinstance(transform, CurveTransform):
-        owns = [transform.settled(own, scan.prepared) for own, scan in zip(owns, scans, strict=True)]
+    owns = [transform.read(scan.prepared.image, scan.prepared.brain, planes) for scan in scans]
     if adapted is None and len(scans) > 1:
         transform.pool(owns, together=settings.together)
     for scan, own in zip(scans, owns, strict=True):

@@ -19,8 +19,8 @@ QUANTILES = 201
 class SiteModel:
     """Networks in evaluation mode, without gradients.
 
-    histogram : (256,) shares of the reference brains' 2 mm cells by level 0..255; quantiles : (201,) and
-        landmarks : (41,) of their intensities in [0, 1]
+    histogram : (256,) shares of the reference brains' 2 mm cells by level 0..255; quantiles : (201,) of their
+        intensities in [0, 1]; landmarks : (41,) of the voxels' of 1 mm
     tissues : against which a shading is read; None where the model was trained without
     source_bits : per plane of the flow, bits per pixel of kept-apart reference scans (recipe_flow.source_bits)
     unit : intensity of the 98th percentile of a harmonized brain
@@ -69,5 +69,7 @@ def load_site(model: Model, *, device: str = "cpu") -> SiteModel:
 def _tissues(reference: Mapping[str, Tensor]) -> TissueReference | None:
     if "tissue_shares" not in reference:
         return None
-    parts = (reference[f"tissue_{name}"].double().numpy() for name in ("shares", "levels", "spreads", "shading"))
+    parts = (
+        reference[f"tissue_{name}"].double().numpy() for name in ("shares", "landmarks", "levels", "spreads", "shading")
+    )
     return TissueReference(*parts, natural=float(reference["tissue_natural"]))

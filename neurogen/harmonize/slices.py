@@ -4,6 +4,8 @@
 likelier than any scan of the reference site. A picture holds a whole brain: 96 x 80 pixels axially.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from neurogen.preprocess.grid import GRID_SHAPE, to_slices
@@ -58,14 +60,17 @@ def middles(number: int, count: int) -> np.ndarray:
 
 def site_scans(cache: SliceCache, contrast: str, split: str) -> dict[str, np.ndarray]:
     """Levels (80, 96, 80) of every volume of a contrast and a split, by subject."""
-    found = {}
+    return {subject: to_levels(image, image > 0) for subject, image in site_images(cache, contrast, split)}
+
+
+def site_images(cache: SliceCache, contrast: str, split: str) -> Iterator[tuple[str, np.ndarray]]:
+    """(subject, image (160, 192, 160) float32 in [0, 1]) of every volume of a contrast and a split."""
     for subject in np.unique(cache.subject[cache.where(split=split, contrast=contrast)]):
         index = np.flatnonzero(cache.subject == subject)
         volume = np.zeros((GRID_SHAPE[2], GRID_SHAPE[1], GRID_SHAPE[0]), np.uint8)
         volume[cache.level[index]] = cache.images[index]
         image = np.ascontiguousarray(volume.transpose(2, 1, 0)[:, ::-1])
-        found[str(subject)] = to_levels(image / np.float32(255), image > 0)
-    return found
+        yield str(subject), image / np.float32(255)
 
 
 def sum_of_cells(array: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from neurogen.harmonize.landmarks import move_landmarks
+from neurogen.harmonize.landmarks import landmarks_of, move_landmarks
 from neurogen.harmonize.shading import TERMS, monomials, places_of_cells
 from neurogen.harmonize.slices import FOLD, sum_of_cells
 from neurogen.harmonize.tissue import TISSUES, tissue_shares
@@ -38,12 +38,14 @@ class TissueReference:
     """What the reference's training scans show.
 
     shares : (3, 40, 48, 40) mean share of fluid, gray and white matter on blocks of FOLD cells (4 mm)
+    landmarks : (41,) of the cells, mean over the scans
     levels, spreads : (3,) of the tissues' intensities in [0, 1]
     shading : (19,) coefficients that the reading finds in the reference's own scans, mean
     natural : root mean square over these scans of the strength of what one scan's shading has beyond that
     """
 
     shares: np.ndarray
+    landmarks: np.ndarray
     levels: np.ndarray
     spreads: np.ndarray
     shading: np.ndarray
@@ -66,14 +68,14 @@ class Tissues:
     shading: np.ndarray
 
 
-def read_shading(scans: Sequence[np.ndarray], standard: np.ndarray, reference: TissueReference) -> np.ndarray:
+def read_shading(scans: Sequence[np.ndarray], reference: TissueReference) -> np.ndarray:
     """(19,) coefficients (shading.py) of the log shading that the scans of one site have in common.
 
-    scans : levels (80, 96, 80); standard : (41,) landmarks of the reference
+    scans : levels (80, 96, 80)
     """
     total, seen = np.zeros(len(TERMS)), np.zeros(len(TERMS))
     for _ in range(ROUNDS):
-        found = [_remaining(levels, total, standard, reference) for levels in scans]
+        found = [_remaining(levels, total, reference) for levels in scans]
         seen = seen + np.mean([shading for shading, _ in found], axis=0)
         total = total + np.mean([shading / exponent for shading, exponent in found], axis=0)
     beyond = np.mean([strength(seen, levels > 0) for levels in scans]) > SURE * reference.natural
@@ -85,16 +87,17 @@ def strength(coefficients: np.ndarray, brain: np.ndarray) -> float:
     return float((coefficients @ _basis(brain)).std())
 
 
-def tissue_reference(scans: Sequence[np.ndarray], standard: np.ndarray) -> TissueReference:
+def tissue_reference(scans: Sequence[np.ndarray]) -> TissueReference:
     """From the levels (80, 96, 80) of the reference's training scans."""
     shares = _mean_shares(scans)
-    blank = TissueReference(shares, *map(np.array, START), np.zeros(len(TERMS)), 0.0)
+    landmarks = np.mean([landmarks_of(scan[scan > 0] / 255) for scan in scans], axis=0)
+    blank = TissueReference(shares, landmarks, *map(np.array, START), np.zeros(len(TERMS)), 0.0)
     unshaded = [fit_tissues(scan[scan > 0] / 255, blank.priors[:, scan > 0], *map(np.array, START)) for scan in scans]
     levels, spreads = (np.mean([getattr(one, name) for one in unshaded], axis=0) for name in ("levels", "spreads"))
     known = replace(blank, levels=levels, spreads=spreads)
-    shading = np.mean([_remaining(scan, np.zeros(len(TERMS)), standard, known)[0] for scan in scans], axis=0)
+    shading = np.mean([_remaining(scan, np.zeros(len(TERMS)), known)[0] for scan in scans], axis=0)
     known = replace(known, shading=shading)
-    own = [strength(read_shading([scan], standard, known), scan > 0) for scan in scans]  # natural is 0
+    own = [strength(read_shading([scan], known), scan > 0) for scan in scans]  # natural is 0
     return replace(known, natural=float(np.sqrt(np.mean(np.square(own)))))
 
 
@@ -140,15 +143,13 @@ def _fit_shading(
     return np.linalg.solve(normal, (design * total) @ ratio)[1:]
 
 
-def _remaining(
-    levels: np.ndarray, removed: np.ndarray, standard: np.ndarray, reference: TissueReference
-) -> tuple[np.ndarray, float]:
+def _remaining(levels: np.ndarray, removed: np.ndarray, reference: TissueReference) -> tuple[np.ndarray, float]:
     """(19,) shading beyond the reference's that is left in a scan after `removed`, as it is with the reference's
     landmarks, and the exponent by which it is stronger there than in the scan."""
     brain = levels > 0
     basis = _basis(brain)
     own = levels[brain] / 255 * np.exp(-(removed @ basis))
-    moved = np.maximum(move_landmarks(own, standard), 1e-3).astype(float)
+    moved = np.maximum(move_landmarks(own, reference.landmarks), 1e-3).astype(float)
     fitted = fit_tissues(moved, reference.priors[:, brain], reference.levels, reference.spreads, basis)
     used = moved > BRIGHT
     exponent = np.polyfit(np.log(np.maximum(own[used], LEAST)), np.log(moved[used]), 1)[0] if used.sum() > 1 else 1.0

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from neurogen.harmonize.landmarks import LANDMARKS, LEAST_GAP, follow_landmarks, landmarks_of, rising
+from neurogen.harmonize.landmarks import LANDMARKS, follow_landmarks, landmarks_of
 from neurogen.harmonize.shading import TERMS, log_shading, places_of_cells, places_of_voxels
-from neurogen.harmonize.slices import exact_levels, pictures
+from neurogen.harmonize.slices import pictures, to_levels
 from neurogen.harmonize.tissue_shading import TissueReference, read_shading
 from neurogen.networks.harmonizer_unet import HarmonizerUNet, follow_curve
 from neurogen.preprocess.grid import GRID_AFFINE, from_slices, to_slices
@@ -33,7 +33,7 @@ much fluid it holds, and its site's scans together tell a scanner from that; gra
 class CurveTransform(nn.Module):
     """y = f_read+shift(landmarks(x exp(-shading))), of every voxel on the scan's own grid.
 
-    standard : (41,) landmarks of the reference site's brains
+    standard : (41,) landmarks of the reference site's brains, of voxels of 1 mm
     tissues : what a shading is read against; None reads none
     own_curve : whether the network reads a curve of each scan; else there is none but what adaptation moves
     """
@@ -66,7 +66,7 @@ class CurveTransform(nn.Module):
         """Take off the shading that the scans of a site, levels (80, 96, 80), have in common."""
         if self.tissues is None or not self.shading.requires_grad:
             return
-        found = read_shading(scans, self.standard[0].cpu().numpy(), self.tissues)
+        found = read_shading(scans, self.tissues)
         self.start.copy_(torch.from_numpy(found.astype(np.float32)))
         self.shading.copy_(self.start)
 
@@ -91,37 +91,33 @@ class CurveTransform(nn.Module):
         return out
 
     @torch.no_grad()
-    def read(self, levels: np.ndarray, planes: Sequence[str]) -> Tensor:
+    def read(self, image: np.ndarray, brain: np.ndarray, planes: Sequence[str]) -> Tensor:
         """(1, 41 + nodes + 1): a scan's landmarks, and its curve: the mean over its pictures, weighted by brain.
 
-        levels : (80, 96, 80) of the scan; planes : of the pictures that the network sees
+        image : (160, 192, 160) in [0, 1]; planes : of the pictures that the network sees. Landmarks are those of
+        voxels, on which the curve acts: the mean of a curve over a cell is not the curve of the mean.
         """
         device = self.shift.device
-        unshaded = self.unshaded(levels)
-        own = torch.from_numpy(landmarks_of(unshaded[levels > 0] / TOP).astype(np.float32))[None].to(device)
+        own = landmarks_of(self._unshaded_voxels(image, brain)).astype(np.float32)
+        own = torch.from_numpy(own)[None].to(device)
         if not self.own_curve:
             return torch.cat([own, torch.zeros_like(self.shift)], dim=1)
+        unshaded = self.unshaded(to_levels(image, brain))
         total, weight = 0.0, 0.0
         for stack in (pictures(unshaded, plane) for plane in planes):
             for start in range(0, len(stack), BATCH):
                 x = torch.from_numpy(stack[start : start + BATCH])[:, None].to(device) / TOP
-                brain = (x > 0).flatten(1).sum(1, keepdim=True).float()
+                inside = (x > 0).flatten(1).sum(1, keepdim=True).float()
                 raw = self.network.curve_of(self.matched(x, own))
-                total, weight = total + (raw * brain).sum(0, keepdim=True), weight + float(brain.sum())
+                total, weight = total + (raw * inside).sum(0, keepdim=True), weight + float(inside.sum())
         return torch.cat([own, total / max(weight, 1.0)], dim=1)
 
-    @torch.no_grad()
-    def settled(self, read: Tensor, prepared: PreparedScan) -> Tensor:
-        """What was `read`, its landmarks moved such that the harmonized scan's are the reference's.
-
-        Landmarks are those of cells, but the curve acts on voxels, and the mean of a curve is not the curve of the mean.
-        """
-        own, raw = read[:, : len(LANDMARKS)], torch.zeros_like(self.shift)
-        mapped = self._applied(prepared.image, prepared.brain, GRID_AFFINE, torch.cat([own, raw], dim=1))
-        levels = exact_levels(mapped, prepared.brain)
-        found = torch.from_numpy(landmarks_of(levels[levels > 0] / TOP).astype(np.float32))[None].to(own.device)
-        moved = rising(follow_landmarks(found, self.standard, own)[0].cpu().numpy(), LEAST_GAP)
-        return torch.cat([torch.from_numpy(moved.astype(np.float32))[None].to(own.device), read[:, len(LANDMARKS) :]], 1)
+    def _unshaded_voxels(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """(n,) brain intensities on the working grid without the shading."""
+        if not self.shading.any():
+            return image[brain]
+        place = torch.from_numpy(places_of_voxels(brain.shape, GRID_AFFINE)[:, brain])[None]
+        return image[brain] * torch.exp(-log_shading(place, self.shading.cpu()))[0, 0].numpy()
 
     def matched(self, x: Tensor, own: Tensor) -> Tensor:
         """(B, ...) intensities with landmarks moved to the reference's, above 0 in the brain, 0 outside it."""
@@ -194,7 +190,7 @@ class NetworkTransform(nn.Module):
     def pool(self, owns: Sequence[Tensor], *, together: bool) -> None:
         """All scans have the network in common."""
 
-    def read(self, levels: np.ndarray, planes: Sequence[str]) -> Tensor:
+    def read(self, image: np.ndarray, brain: np.ndarray, planes: Sequence[str]) -> Tensor:
         """Nothing."""
         return torch.zeros(1, 1)
 

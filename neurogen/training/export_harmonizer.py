@@ -9,14 +9,14 @@ import torch
 from torch import nn
 
 from neurogen.harmonize.contrast import FAMILIES
-from neurogen.harmonize.flow import bits, scan_bits
+from neurogen.harmonize.flow import SCAN_SLICES, bits, scan_bits
 from neurogen.harmonize.harmonization import level_shares, mean_change
 from neurogen.harmonize.site import QUANTILES
-from neurogen.harmonize.slices import pictures, spread
+from neurogen.harmonize.slices import pictures, spread, to_levels
 from neurogen.harmonize.transform import CurveTransform
 from neurogen.models import ModelStore, write_model
 from neurogen.networks.factory import load_network
-from neurogen.training.recipe_flow import separation
+from neurogen.training.recipe_flow import scan_separation, separation
 
 if TYPE_CHECKING:
     from neurogen.training.recipe_harmonizer import HarmonizerTask
@@ -58,9 +58,10 @@ def calibrate(task: "HarmonizerTask", flow: nn.Module, source_bits: Mapping) -> 
         "reference_unit": task.settings.reference_unit,
         "scans": len(task.kept),
         "ids": list(task.kept),
+        "scans_of_limits": len(task.kept) + len(task.train),
     }
     if task.settings.head == "curve":
-        changes = [_change(task, scan) for scan in (*task.kept.values(), *task.train.values())]
+        changes = [_change(task, image) for split in ("calibrate", "train") for _, image in task.images(split)]
         found["most_change"] = round(float(np.mean(changes) + DEVIATIONS * np.std(changes)), 4)
     return found
 
@@ -70,11 +71,13 @@ def _spread(groups: Sequence[Sequence[float]]) -> float:
     return float(np.std(np.concatenate([np.subtract(group, np.mean(group)) for group in groups])))
 
 
-def _change(task: "HarmonizerTask", levels: np.ndarray) -> float:
+def _change(task: "HarmonizerTask", image: np.ndarray) -> float:
     """What the harmonizer would change of a scan that came alone, see `mean_change`."""
     transform = CurveTransform(task.network, task.landmarks, task.tissues, own_curve=False)
+    brain = image > 0
+    levels = to_levels(image, brain)
     transform.begin([levels])
-    return mean_change(levels, transform, transform.read(levels, ("axial",)))
+    return mean_change(levels, transform, transform.read(image, brain, ("axial",)))
 
 
 def measure(task: "HarmonizerTask", flow: nn.Module) -> list[dict]:
@@ -83,9 +86,11 @@ def measure(task: "HarmonizerTask", flow: nn.Module) -> list[dict]:
     stack = np.concatenate([spread(pictures(v, "axial"), 16) for v in task.kept.values()])
     source = bits(flow, stack)
     areas = {f"auroc_{name}": round(separation(flow, stack, source.brain, name), 4) for name in FAMILIES}
+    whole = {f"auroc_{name}": round(scan_separation(flow, task.kept, "axial", name), 4) for name in FAMILIES}
     told = {"bits_brain": round(float(source.brain.mean()), 4), "bits_frame": round(float(source.frame.mean()), 4)}
     return [
         {"protocol": "flow: axial slices of kept-apart scans against the same under each change", **told, **areas},
+        {"protocol": f"flow: the same for whole scans, by the mean bits of {SCAN_SLICES} slices", **whole},
         {"protocol": "harmonizer alone: changes undone on axial slices of kept-apart scans", **restored},
     ]
 
@@ -101,6 +106,7 @@ def reference_of(task: "HarmonizerTask") -> dict[str, torch.Tensor]:
         "quantiles": torch.from_numpy(quantiles),
         "landmarks": torch.from_numpy(task.landmarks),
         "tissue_shares": torch.from_numpy(tissues.shares).half(),
+        "tissue_landmarks": torch.from_numpy(tissues.landmarks),
         "tissue_levels": torch.from_numpy(tissues.levels),
         "tissue_spreads": torch.from_numpy(tissues.spreads),
         "tissue_shading": torch.from_numpy(tissues.shading),

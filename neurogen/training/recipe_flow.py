@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from neurogen.harmonize.contrast import FAMILIES, NEGATIVES, ContrastSettings, apply_curves, draw_negative, milder
-from neurogen.harmonize.flow import bits, bits_of_brain
+from neurogen.harmonize.flow import SCAN_SLICES, bits, bits_of_brain
 from neurogen.harmonize.site_slices import SiteSlices
 from neurogen.harmonize.slices import PLANES, pictures, site_scans, spread
 from neurogen.models import write_model
@@ -185,7 +185,7 @@ def scan_separation(
     plane: str,
     family: str,
     *,
-    slices: int = 12,
+    slices: int = SCAN_SLICES,
     draws: int = 4,
     settings: ContrastSettings = NEGATIVES,
     seed: int = VALIDATION_SEED,

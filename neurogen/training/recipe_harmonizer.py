@@ -7,7 +7,7 @@ the average: so the landmarks are taken from a random part of each scan, and the
 """
 
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from neurogen.harmonize.contrast import FAMILIES, TO_UNDO, ContrastSettings, app
 from neurogen.harmonize.landmarks import follow_landmarks, landmarks_of
 from neurogen.harmonize.similarity import ssim_of_pictures
 from neurogen.harmonize.site_slices import SiteSlices
-from neurogen.harmonize.slices import pictures, site_scans, spread
+from neurogen.harmonize.slices import pictures, site_images, site_scans, spread
 from neurogen.harmonize.tissue_shading import TissueReference, tissue_reference
 from neurogen.networks.factory import build
 from neurogen.progress import Progress, portion, silent
@@ -98,7 +98,9 @@ class HarmonizerTask:
         self.settings, self.facts, self.flow = settings, facts, Path(flow)
         self.train = site_scans(cache, settings.contrast, "train")
         self.kept = site_scans(cache, settings.contrast, "calibrate")
-        self.landmarks = np.mean([landmarks_of(v[v > 0] / 255) for v in self.train.values()], axis=0)
+        self.images = partial(site_images, cache, settings.contrast)
+        self.landmarks = np.mean([landmarks_of(image[image > 0]) for _, image in self.images("train")], axis=0)
+        self._of_cells = np.mean([landmarks_of(v[v > 0] / 255) for v in self.train.values()], axis=0)
         self.slices = SiteSlices(self.train, settings.plane_shares)
         self._validation = self._fixed_pairs()
         with torch.random.fork_rng(devices=[]):
@@ -108,7 +110,7 @@ class HarmonizerTask:
     @cached_property
     def tissues(self) -> TissueReference:
         """Against which a shading will be read; of all training scans."""
-        return tissue_reference(list(self.train.values()), self.landmarks)
+        return tissue_reference(list(self.train.values()))
 
     def network_description(self) -> dict:
         """The network as a manifest describes it."""
@@ -145,7 +147,7 @@ class HarmonizerTask:
         return self._moved(source, np.stack(own))
 
     def _moved(self, source: Tensor, own: np.ndarray) -> Tensor:
-        own, standard = torch.from_numpy(own).float(), torch.from_numpy(self.landmarks).float()[None]
+        own, standard = torch.from_numpy(own).float(), torch.from_numpy(self._of_cells).float()[None]
         mapped = follow_landmarks(source.flatten(1) / 255, own, standard).reshape(source.shape) * 255
         return torch.where(source > 0, mapped.clamp(min=1), torch.zeros_like(mapped))
 
