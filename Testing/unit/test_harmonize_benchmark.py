@@ -195,3 +195,16 @@ def test_the_best_threshold_finds_a_lesion_whatever_the_contrast():
 def test_unknown_methods_are_told(tmp_path):
     with pytest.raises(UsageError, match="harmonizer \\+ flow"):
         harmonize.run(tmp_path, methods=["magic"])
+
+
+def test_gains_are_compared_scan_by_scan():
+    by_scan = {
+        "coil / histogram matching": [0.80, 0.70],
+        "coil / harmonizer": [0.85, 0.77],
+        "coil / harmonizer + flow": [0.86, 0.78],
+        "real / histogram matching": [0.5, 0.5],
+    }
+    rival, alone = harmonize.gains(by_scan)
+    assert "histogram matching: coil +7.00 (1.00)." in rival
+    assert "harmonizer alone: coil +1.00 (0.00)." in alone
+    assert harmonize.gains({"coil / none": [0.5, 0.6]}) == []

@@ -34,6 +34,7 @@ from neurogen.evaluation.harmonize_segmenter import (
 )  # fmt: skip
 from neurogen.evaluation.harmonize_truth import grouped_labels, mixture_truth, repeated, to_cells
 from neurogen.evaluation.planted_scans import ScanFile, default_cache, list_scans, prepared
+from neurogen.evaluation.provenance import commit
 from neurogen.evaluation.tables import Table
 from neurogen.harmonize.settings import HarmonizationSettings
 from neurogen.harmonize.similarity import ssim, wasserstein
@@ -99,16 +100,20 @@ def run(
     }
     pooled = pooled_intensities(training, seed=seed)
     doors = methods_of(site, HarmonizationSettings(model=model, seed=seed), pooled)
-    rows, notes = {}, []
+    rows, by_scan, notes = {}, {}, []
     targets = list(_targets(files, cache, judges[ROBUST], scans, seed))
     for t, target in enumerate(targets):
         for m, name in enumerate(chosen):
             progress(f"{target.name}: {name}", 0.5 + 0.5 * (t + m / len(chosen)) / len(targets))
-            rows[f"{target.name} / {name}"], note = judged(target, doors[name], judges, site)
-            notes += [f"{target.name} / {name}: {note}"] if note else []
+            row = f"{target.name} / {name}"
+            per_scan, rest, note = judged(target, doors[name], judges, site)
+            rows[row] = mean_of(per_scan) | rest
+            by_scan[row] = [scan["DSC plain"] for scan in per_scan]
+            notes += [f"{row}: {note}"] if note else []
     lesions = _lesions(files, cache, doors[NAMES[-1]], seed) if NAMES[-1] in chosen else []
-    told = (*_notes(scans), *_gains(rows), *([worst_of(lesions)] if lesions else []))
-    facts = _facts(site, seed, notes, segmenters) | {"lesions": lesions}
+    told = (*_notes(scans), *gains(by_scan), *([worst_of(lesions)] if lesions else []))
+    facts = _facts(site, seed, notes, segmenters) | {"lesions": lesions, "DSC plain by scan": by_scan}
+    facts["split"] = {"test": [f.id for f in files if f.role == "test"]}
     table = Table(rows, COLUMNS, notes=told, facts=facts)
     if json_path is not None:
         table.write_json(Path(json_path))
@@ -118,8 +123,8 @@ def run(
 
 def judged(
     target: Target, method: Method, judges: Mapping[str, TissueUNet], site: SiteModel
-) -> tuple[dict[str, float], str]:
-    """One row: means over the target's scans. A scan given back counts as it is: unharmonized."""
+) -> tuple[list[dict[str, float]], dict[str, float], str]:
+    """(measures of each scan, measures of all, how it went). A scan given back counts as it is: unharmonized."""
     start = time.perf_counter()
     done = method(target.images)
     seconds = (time.perf_counter() - start) / len(target.images)
@@ -137,7 +142,7 @@ def judged(
             row["SSIM to truth"] = ssim(levels / 255, target.undistorted[k] / 255, cells)
             row |= volume_changes(found[ROBUST], target.volumes[k])
         per_scan.append(row)
-    return mean_of(per_scan) | {"given back": float(done.given_back), "s a volume": seconds}, done.note
+    return per_scan, {"given back": float(done.given_back), "s a volume": seconds}, done.note
 
 
 def pooled_intensities(training: Mapping[str, np.ndarray], *, seed: int) -> np.ndarray:
@@ -202,13 +207,19 @@ def _chosen(methods: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(methods or NAMES)
 
 
-def _gains(rows: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """The flow's own gain, as a sentence a target."""
-    sentences = []
-    for target in dict.fromkeys(name.rsplit(" / ", 1)[0] for name in rows):
-        pair = [rows.get(f"{target} / {name}", {}).get("DSC plain") for name in NAMES[-2:]]
-        if None not in pair:
-            sentences.append(f"{target}: the flow's own gain is {100 * (pair[1] - pair[0]):+.2f} points of DSC.")
+def gains(by_scan: Mapping[str, Sequence[float]]) -> list[str]:
+    """How far harmonizer and flow are ahead in DSC, target by target, as sentences; scans are compared in pairs."""
+    ours, sentences = NAMES[-1], []
+    for rival, title in (("histogram matching", "histogram matching"), ("harmonizer", "the harmonizer alone")):
+        told = []
+        for target in dict.fromkeys(name.rsplit(" / ", 1)[0] for name in by_scan):
+            pair = [by_scan.get(f"{target} / {name}") for name in (ours, rival)]
+            if None not in pair:
+                ahead = 100 * np.subtract(*pair)
+                error = ahead.std(ddof=1) / len(ahead) ** 0.5 if len(ahead) > 1 else float("nan")
+                told.append(f"{target} {ahead.mean():+.2f} ({error:.2f})")
+        if told:
+            sentences.append(f"Points of DSC (standard error) by which {ours} is ahead of {title}: {'; '.join(told)}.")
     return sentences
 
 
@@ -228,10 +239,11 @@ def _notes(scans: int) -> tuple[str, ...]:
 def _facts(site: SiteModel, seed: int, notes: Sequence[str], segmenters: SegmenterSettings) -> dict[str, object]:
     return {
         "benchmark": "harmonize",
-        "model": site.model.id,
-        "weights_sha256": site.model.sha256,
+        "data": {"folder": "adult_t1_1mm and adult_t1_whole_head_2mm"},
+        "models": {"harmonizer": {site.model.id: site.model.sha256}},
         "how": list(notes),
         "segmenters": vars(segmenters),
         "seed": seed,
         "version": neurogen.__version__,
+        "commit": commit(),
     }

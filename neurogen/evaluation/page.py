@@ -17,12 +17,14 @@ from neurogen.evaluation.tables import Table
 TITLES = {
     "flair-stroke": "Acute stroke on one FLAIR slice a patient",
     "planted": "Lesions planted in kept-apart healthy T1w scans",
+    "harmonize": "A segmenter of the reference site on scans of other scanners",
     "choices": "What was tried when a model was made",
     "speed": "Seconds and memory",
 }
 EXPLAINED_IN = {
     "flair-stroke": "flair_stroke",
     "planted": "planted_columns",
+    "harmonize": "harmonize",
     "choices": "choices",
     "speed": "speed",
 }
@@ -55,6 +57,11 @@ GROUPS = {
         ),
         "False marks in kept-apart healthy scans by source and age, ml": ("fp_ml_*",),
         "Patients with multiple sclerosis, without a claim": ("ms_*",),
+    },
+    "harmonize": {
+        "Segmentation": ("DSC *", "HD95 mm", "given back", "s a volume"),
+        "Intensities": ("Wasserstein", "SSIM to truth"),
+        "Volumes, against the undistorted scan": ("* change ml", "* change %"),
     },
 }  # fmt: skip
 INTRODUCTION = """# Benchmarks
