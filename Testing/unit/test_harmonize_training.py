@@ -116,8 +116,11 @@ def test_every_head_trains_and_is_exported(cache, tmp_path, head):
     assert model.manifest["network"]["arguments"]["head"] == head
     assert {"most_bits", "source_bits", "reference_unit"} <= set(model.manifest["calibration"])
     protocols = [row["protocol"] for row in model.manifest["measured"]]
-    assert any("flow" in p for p in protocols) and any("harmonizer alone" in p for p in protocols)
-    assert load_site(model).harmonizer.head == head
+    assert any("whole scans" in p for p in protocols) and any("harmonizer alone" in p for p in protocols)
+    site = load_site(model)
+    assert site.harmonizer.head == head
+    calibration = model.manifest["calibration"]
+    assert site.most_bits("axial") == max(calibration["most_bits"], calibration["source_bits"]["axial"]["brain_most"])
 
 
 def test_settings_reach_the_recipes_from_the_command_line():

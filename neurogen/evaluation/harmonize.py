@@ -15,11 +15,11 @@ import neurogen
 from neurogen.errors import InputRefused, UsageError
 from neurogen.evaluation.harmonize_lesions import lesion_keeping, worst_of
 from neurogen.evaluation.harmonize_measures import (
+    changes,
     mean_of,
     overlap,
     segmented_volumes,
     surface_distance_95,
-    volume_changes,
 )  # fmt: skip
 from neurogen.evaluation.harmonize_methods import NAMES, Method, methods_of
 from neurogen.evaluation.harmonize_scanners import SCANNERS, apply_scanner
@@ -36,6 +36,7 @@ from neurogen.evaluation.harmonize_truth import grouped_labels, mixture_truth, r
 from neurogen.evaluation.planted_scans import ScanFile, default_cache, list_scans, prepared
 from neurogen.evaluation.provenance import commit
 from neurogen.evaluation.tables import Table
+from neurogen.harmonize.anatomy import ventricles_ml
 from neurogen.harmonize.settings import HarmonizationSettings
 from neurogen.harmonize.similarity import ssim, wasserstein
 from neurogen.harmonize.site import SiteModel, load_site
@@ -49,8 +50,9 @@ REFERENCE, OTHER = "1mm", "2mm"
 UNDISTORTED = "undistorted"
 REAL = "real 3T (IXI)"
 COLUMNS = (
-    "DSC plain", "DSC augmented", "HD95 mm", "Wasserstein", "SSIM to truth", "brain change %", "ventricles change %",
-    "brain change ml", "ventricles change ml", "given back", "s a volume",
+    "DSC plain", "DSC augmented", "HD95 mm", "Wasserstein", "SSIM to truth", "ventricles change %",
+    "segmented brain change %", "segmented ventricles change %",
+    "ventricles change ml", "segmented brain change ml", "segmented ventricles change ml", "given back", "s a volume",
 )  # fmt: skip
 REFERENCE_VOXELS = 2000  # of each training scan, pooled for histogram matching
 
@@ -58,7 +60,7 @@ REFERENCE_VOXELS = 2000  # of each training scan, pooled for histogram matching
 @dataclass(frozen=True, eq=False)
 class Target:
     """Scans of one site: images (160, 192, 160) in [0, 1], their true classes on cells of 2 mm, and for simulated
-    scanners the undistorted levels on these cells with their `segmented_volumes`."""
+    scanners the undistorted images with their `segmented_volumes`."""
 
     name: str
     images: tuple[np.ndarray, ...]
@@ -139,8 +141,11 @@ def judged(
         cells = levels > 0
         row["Wasserstein"] = wasserstein(levels[cells] / 255, site.quantiles)
         if target.undistorted:
-            row["SSIM to truth"] = ssim(levels / 255, target.undistorted[k] / 255, cells)
-            row |= volume_changes(found[ROBUST], target.volumes[k])
+            row["SSIM to truth"] = ssim(levels / 255, to_levels(target.undistorted[k], brain) / 255, cells)
+            row |= changes("ventricles", *ventricles_ml((target.undistorted[k], image), brain, site.quantiles))
+            volumes = zip(target.volumes[k], segmented_volumes(found[ROBUST]), strict=True)
+            for name, pair in zip(("segmented ventricles", "segmented brain"), volumes, strict=True):
+                row |= changes(name, *pair)
         per_scan.append(row)
     return per_scan, {"given back": float(done.given_back), "s a volume": seconds}, done.note
 
@@ -157,16 +162,16 @@ def _targets(files: Sequence[ScanFile], cache: Path, robust: TissueUNet, scans: 
     if not test:
         raise InputRefused("The data folder has no kept-apart scan of the reference site (adult_t1_1mm).")
     images = tuple(prepared(f, cache).image for f in test)
-    undistorted = tuple(to_levels(image, image > 0) for image in images)
-    volumes = tuple(segmented_volumes(segment(robust, levels)) for levels in undistorted)
-    truths = [mixture_truth(levels, seed=seed) for levels in undistorted]
+    on_cells = [to_levels(image, image > 0) for image in images]
+    volumes = tuple(segmented_volumes(segment(robust, levels)) for levels in on_cells)
+    truths = [mixture_truth(levels, seed=seed) for levels in on_cells]
     classes = tuple(one for one, _ in truths)
-    yield Target(UNDISTORTED, images, classes, undistorted, volumes)
+    yield Target(UNDISTORTED, images, classes, images, volumes)
     for scanner in SCANNERS:
         shown = tuple(
             apply_scanner(scanner, image, image > 0, repeated(shares)) for image, (_, shares) in zip(images, truths)
         )
-        yield Target(scanner.name, shown, classes, undistorted, volumes)
+        yield Target(scanner.name, shown, classes, images, volumes)
     others = [f for f in files if f.source == OTHER and f.role == "test" and f.labels is not None][:scans]
     if others:
         on_grid = [prepared(f, cache) for f in others]
@@ -227,8 +232,9 @@ def _notes(scans: int) -> tuple[str, ...]:
     return (
         f"Means over {scans} kept-apart scans a target, harmonized together. DSC: mean of fluid, gray, white and deep "
         "gray on cells of 2 mm, by a segmenter of the reference site trained without (plain) or with (augmented) "
-        "changes of intensity; HD95 uses the plain one, volumes (against the undistorted scan) the augmented one. "
-        "Seconds include neither preparation nor segmentation.",
+        "changes of intensity; HD95 uses the plain one, segmented volumes the augmented one. Ventricles: partial "
+        "volume of fluid at equal histograms, so that only which voxel is darker than which counts. Volumes are compared "
+        "with the undistorted scan's. Seconds include neither preparation nor segmentation.",
         *(
             f"{s.name}: {s.description}{'' if s.trained else ' (no training draws from this family)'}."
             for s in SCANNERS

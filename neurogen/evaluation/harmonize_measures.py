@@ -47,13 +47,9 @@ def segmented_volumes(found: np.ndarray) -> tuple[float, float]:
     return fluid.sum() * CELL_ML, tissue.sum() * CELL_ML
 
 
-def volume_changes(found: np.ndarray, undistorted: tuple[float, float]) -> dict[str, float]:
-    """Change in ml and in percent (absolute) of the `segmented_volumes` of classes (80, 96, 80)."""
-    columns: dict[str, float] = {}
-    for name, before, after in zip(("ventricles", "brain"), undistorted, segmented_volumes(found), strict=True):
-        columns[f"{name} change ml"] = after - before
-        columns[f"{name} change %"] = 100 * abs(after - before) / max(before, 1e-6)
-    return columns
+def changes(name: str, before: float, after: float) -> dict[str, float]:
+    """Columns of a volume's change in ml and in percent (absolute)."""
+    return {f"{name} change ml": after - before, f"{name} change %": 100 * abs(after - before) / max(before, 1e-6)}
 
 
 def mean_of(rows: list[Mapping[str, float]]) -> dict[str, float]:

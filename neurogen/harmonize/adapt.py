@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from neurogen.errors import UsageError
 from neurogen.harmonize.flow import bits_of_brain, fixed_noise
+from neurogen.harmonize.settings import STOPS
 from neurogen.harmonize.slices import middles
 from neurogen.harmonize.transform import CurveTransform, NetworkTransform
 from neurogen.progress import Progress, silent
 
-STOPS = ("bits", "entropy", "cap")
-OUT_OF_REACH = "out of reach"
+SOURCE_BITS, OUT_OF_REACH = "source bits", "out of reach"  # reasons to stop
 Segmenter = Callable[[Tensor], Tensor]
 """(B, 1, H, W) harmonized pictures in [0, 1] -> (B, classes, H, W) logits."""
 
@@ -106,7 +106,7 @@ def adapt(
         if _measure(curve[-1], settings) < _measure(best, settings):
             best, best_state = curve[-1], transform.adapted()
         reason = _reached(curve, source_bits, settings)
-    if settings.must_reach and reason != "source bits":
+    if settings.must_reach and reason != SOURCE_BITS:
         best, best_state, reason = curve[0], start, OUT_OF_REACH
     transform.take(best_state)
     return Adaptation(curve[0][1], best[1], best[0], reason, tuple(curve))
@@ -170,7 +170,7 @@ def _measure(entry: tuple[int, float, float], settings: AdaptationSettings) -> f
 def _reached(curve: Sequence[tuple[int, float, float]], source_bits: float, settings: AdaptationSettings) -> str:
     """The reason to stop after the last entry of the curve, or ''."""
     if settings.stop == "bits" and curve[-1][1] <= source_bits:
-        return "source bits"
+        return SOURCE_BITS
     measures = [_measure(entry, settings) for entry in curve]
     if settings.stop != "cap" and len(measures) - 1 - int(np.argmin(measures)) >= settings.patience:
         return "entropy" if settings.stop == "entropy" else "no further gain"

@@ -4,13 +4,14 @@ Volumes are compared at the reference's histogram. Tissue of the whole brain has
 what can be told is where fluid is, and it is told where there is most of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
 from neurogen.harmonize.similarity import structure_similarity
-from neurogen.harmonize.slices import FOLD
+from neurogen.harmonize.slices import FOLD, exact_levels
 from neurogen.harmonize.tissue import tissue_levels
 from neurogen.preprocess.atlas import region_atlas, region_names
 from neurogen.preprocess.grid import GRID_AFFINE, GRID_SHAPE
@@ -18,10 +19,10 @@ from neurogen.volumes import Volume, resample_to
 
 LEAST_STRUCTURE = 0.90
 MOST_VOLUME_CHANGE = 0.2
-"""Levels are means over cells, and the mean of a curve is not the curve of the mean: partial volumes move by up to 0.04
-under the rising changes of the benchmark."""
+"""Rounding to 256 levels moves partial volumes by up to 0.006 under the rising changes of the benchmark."""
 LEAST_VENTRICLES_ML = 5.0  # below which a change counts as if there were so much
-CELL_ML = FOLD**3 / 1000
+VOXEL_ML = 1 / 1000  # of the working grid
+CELL_ML = FOLD**3 * VOXEL_ML
 VENTRICLES = ("left lateral ventricle", "right lateral ventricle", "third ventricle")
 MARGIN_CELLS = 2  # around the template's ventricles, where larger ones may reach
 
@@ -45,33 +46,37 @@ class AnatomyCheck:
         return ""
 
 
-def check_anatomy(before: np.ndarray, after: np.ndarray, quantiles: np.ndarray) -> AnatomyCheck:
-    """Levels (80, 96, 80) of the prepared scan without its shading, and of the harmonized one.
+def check_anatomy(before: np.ndarray, after: np.ndarray, brain: np.ndarray, quantiles: np.ndarray) -> AnatomyCheck:
+    """Images (160, 192, 160) in [0, 1]: the prepared scan without its shading, and the harmonized one.
 
     quantiles : (n,) intensities in [0, 1] of the reference's brains, evenly spaced from the least to the largest
     """
-    structure = structure_similarity(before / np.float32(255), after / np.float32(255), before > 0)
-    alike = [with_histogram(levels, quantiles) for levels in (before, after)]
-    fluid, gray, _ = tissue_levels(alike[0]) * 255
-    ventricles = [ventricles_ml(levels, fluid, gray) for levels in alike]
-    return AnatomyCheck(structure, *ventricles, slice_jump(before, after))
+    cells = [exact_levels(image, brain) for image in (before, after)]
+    structure = structure_similarity(*(levels / np.float32(255) for levels in cells), cells[0] > 0)
+    ventricles = ventricles_ml((before, after), brain, quantiles)
+    return AnatomyCheck(structure, *ventricles, slice_jump(*cells))
 
 
-def with_histogram(levels: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
-    """Levels (80, 96, 80), not rounded, with the brain's `quantiles` (n,): whatever rising curve a scanner applied is
-    gone, and only what was darker than what is left."""
-    brain = levels > 0
-    own = np.quantile(levels[brain], np.linspace(0, 1, len(quantiles)))
-    moved = np.zeros(levels.shape)
-    moved[brain] = np.clip(np.interp(levels[brain], own, quantiles) * 255, 1, 255)
+def ventricles_ml(images: Sequence[np.ndarray], brain: np.ndarray, quantiles: np.ndarray) -> list[float]:
+    """Fluid around the template's ventricles in images (160, 192, 160) of one brain, in ml.
+
+    All are given the histogram `quantiles` (n,), so that what a rising curve did to them does not count. A voxel's
+    share of fluid falls linearly from 1 at the level of fluid to 0 at that of gray matter, both of the first image:
+    found anew in each, their scatter would pass for change.
+    """
+    alike = [with_histogram(image, brain, quantiles) for image in images]
+    fluid, gray, _ = tissue_levels(exact_levels(alike[0], brain))
+    around = brain & ventricle_region().repeat(FOLD, 0).repeat(FOLD, 1).repeat(FOLD, 2)
+    return [float(np.clip((gray - image[around]) / (gray - fluid), 0, 1).sum() * VOXEL_ML) for image in alike]
+
+
+def with_histogram(image: np.ndarray, brain: np.ndarray, quantiles: np.ndarray) -> np.ndarray:
+    """The image whose brain has intensities `quantiles` (n,) at evenly spaced quantiles: whatever rising curve a
+    scanner applied is gone, and what is left is which voxel is darker than which."""
+    own = np.quantile(image[brain], np.linspace(0, 1, len(quantiles)))
+    moved = np.zeros(image.shape, np.float32)
+    moved[brain] = np.interp(image[brain], own, quantiles)
     return moved
-
-
-def ventricles_ml(levels: np.ndarray, fluid: float, gray: float) -> float:
-    """Fluid around the template's ventricles: a cell's share of it falls linearly from 1 at the level of fluid to 0 at
-    that of gray matter. The levels must be those of one scan before and after, or their scatter would be change."""
-    share = np.clip((gray - levels) / (gray - fluid), 0, 1)
-    return float(share[ventricle_region() & (levels > 0)].sum() * CELL_ML)
 
 
 def slice_jump(before: np.ndarray, after: np.ndarray) -> float:

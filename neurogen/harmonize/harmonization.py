@@ -112,7 +112,7 @@ def harmonize_prepared(
     for g, group in enumerate(groups):
         part = portion(progress, g / len(groups), (g + 1) / len(groups))
         transform, adaptation = _fit(group, site, settings, adapted, segmenter, part)
-        done += [_finish(scan, transform, adaptation, site, settings) for scan in group]
+        done += [_finish(scan, transform, adaptation, site) for scan in group]
         kept = transform.adapted()
     return SiteResult(tuple(done), kept)
 
@@ -160,7 +160,7 @@ def _fit(
     )  # fmt: skip
     stack = site_stack(strangers, plane, chosen.slices)
     # Half of the reference's own scans cost more than their mean: the goal is what the costliest of them cost.
-    goal = max(site.source_bits[plane]["brain_most"], site.model.manifest["calibration"]["most_bits"])
+    goal = site.most_bits(plane)
     return transform, adapt(transform, site.flow, stack, goal, chosen, segmenter=segmenter, progress=progress)
 
 
@@ -219,8 +219,8 @@ def flow_plane(site: SiteModel, settings: HarmonizationSettings) -> str:
 def is_reference(scan: SiteScan, site: SiteModel) -> bool:
     """Whether a scan is one of the reference site as far as flow and harmonizer can tell: as likely as its least
     likely scans, and the harmonizer wants to change it no more than it changes those."""
-    calibration = site.model.manifest["calibration"]
-    return scan.bits_before <= calibration["most_bits"] and scan.change <= calibration.get("most_change", np.inf)
+    most_change = site.model.manifest["calibration"].get("most_change", np.inf)
+    return scan.bits_before <= site.most_bits(site.planes[0]) and scan.change <= most_change
 
 
 @torch.no_grad()
@@ -237,19 +237,20 @@ def _finish(
     transform: CurveTransform | NetworkTransform,
     adaptation: Adaptation | None,
     site: SiteModel,
-    settings: HarmonizationSettings,
 ) -> Harmonization:
     """Bring one scan home, measure what was done to it, and give it back where that must not be given out."""
     prepared = scan.prepared
     untouched = is_reference(scan, site)
-    levels = scan.levels if untouched else to_levels(transform.on_grid(prepared, scan.read), prepared.brain)
-    plane = flow_plane(site, settings)
+    image = prepared.image if untouched else transform.on_grid(prepared, scan.read)
+    levels = scan.levels if untouched else to_levels(image, prepared.brain)
+    plane = site.planes[0]
     bits_after = scan.bits_before if untouched else scan_bits(site.flow, levels, plane)
     # A shading moves no edge, but what it hides of a structure counts in partial volume.
-    anatomy = check_anatomy(scan.levels if untouched else transform.unshaded(scan.levels), levels, site.quantiles)
+    before = prepared.image if untouched else transform.unshaded(prepared.image, prepared.brain)
+    anatomy = check_anatomy(before, image, prepared.brain, site.quantiles)
     problem = "" if untouched else _problem(scan.bits_before, bits_after, site, anatomy)
     cells = scan.levels > 0
-    before, now = (image.astype(np.float32) / 255 for image in (scan.levels, levels))
+    before, now = (found.astype(np.float32) / 255 for found in (scan.levels, levels))
     return Harmonization(
         harmonized=_brought_home(scan, transform, site, untouched=untouched, problem=problem),
         brain=Volume(prepared.native_brain.astype(np.uint8), prepared.native.affine),
@@ -291,7 +292,7 @@ def level_shares(levels: np.ndarray) -> np.ndarray:
 
 def _problem(bits_before: float, bits_after: float, site: SiteModel, anatomy: AnatomyCheck) -> str:
     """Why a result must not be given out, or ''. A scan within the range of the reference's own is like them."""
-    like_reference = bits_after <= site.model.manifest["calibration"]["most_bits"]
+    like_reference = bits_after <= site.most_bits(site.planes[0])
     if bits_after >= bits_before and not like_reference:
         return f"it became no more like the reference site ({bits_before:.3f} to {bits_after:.3f} bits per pixel)"
     return anatomy.problem()

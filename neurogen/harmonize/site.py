@@ -38,8 +38,15 @@ class SiteModel:
 
     @property
     def planes(self) -> tuple[str, ...]:
-        """Those in which the flow knows what is likely."""
+        """Those in which the flow knows what is likely; scans are judged in the first."""
         return tuple(self.source_bits)
+
+    def most_bits(self, plane: str) -> float:
+        """What the costliest of the reference's own scans cost in a plane, in bits per brain pixel."""
+        kept_apart = self.source_bits[plane]["brain_most"]
+        return (
+            max(kept_apart, self.model.manifest["calibration"]["most_bits"]) if plane == self.planes[0] else kept_apart
+        )
 
 
 def load_site(model: Model, *, device: str = "cpu") -> SiteModel:

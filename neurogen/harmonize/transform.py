@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from neurogen.harmonize.landmarks import LANDMARKS, follow_landmarks, landmarks_of
-from neurogen.harmonize.shading import TERMS, log_shading, places_of_cells, places_of_voxels
-from neurogen.harmonize.slices import pictures, to_levels
+from neurogen.harmonize.shading import TERMS, log_shading, places_of_voxels
+from neurogen.harmonize.slices import exact_levels, pictures
 from neurogen.harmonize.tissue_shading import TissueReference, read_shading
 from neurogen.networks.harmonizer_unet import HarmonizerUNet, follow_curve
 from neurogen.preprocess.grid import GRID_AFFINE, from_slices, to_slices
@@ -82,12 +82,12 @@ class CurveTransform(nn.Module):
         return self.own_share * own + (1 - self.own_share) * self.site
 
     @torch.no_grad()
-    def unshaded(self, levels: np.ndarray) -> np.ndarray:
-        """(80, 96, 80) float32 levels without the shading."""
-        brain = levels > 0
-        place = torch.from_numpy(places_of_cells()[:, brain])[None]
-        out = np.zeros(levels.shape, np.float32)
-        out[brain] = levels[brain] * torch.exp(-log_shading(place, self.shading.cpu()))[0, 0].numpy()
+    def unshaded(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """(160, 192, 160) float32 image on the working grid without the shading, 0 outside the brain."""
+        out = np.where(brain, image, 0).astype(np.float32)
+        if self.shading.any():
+            place = torch.from_numpy(places_of_voxels(brain.shape, GRID_AFFINE)[:, brain])[None]
+            out[brain] *= torch.exp(-log_shading(place, self.shading.cpu()))[0, 0].numpy()
         return out
 
     @torch.no_grad()
@@ -98,26 +98,19 @@ class CurveTransform(nn.Module):
         voxels, on which the curve acts: the mean of a curve over a cell is not the curve of the mean.
         """
         device = self.shift.device
-        own = landmarks_of(self._unshaded_voxels(image, brain)).astype(np.float32)
-        own = torch.from_numpy(own)[None].to(device)
+        unshaded = self.unshaded(image, brain)
+        own = torch.from_numpy(landmarks_of(unshaded[brain]).astype(np.float32))[None].to(device)
         if not self.own_curve:
             return torch.cat([own, torch.zeros_like(self.shift)], dim=1)
-        unshaded = self.unshaded(to_levels(image, brain))
+        levels = exact_levels(unshaded, brain)
         total, weight = 0.0, 0.0
-        for stack in (pictures(unshaded, plane) for plane in planes):
+        for stack in (pictures(levels, plane) for plane in planes):
             for start in range(0, len(stack), BATCH):
                 x = torch.from_numpy(stack[start : start + BATCH])[:, None].to(device) / TOP
                 inside = (x > 0).flatten(1).sum(1, keepdim=True).float()
                 raw = self.network.curve_of(self.matched(x, own))
                 total, weight = total + (raw * inside).sum(0, keepdim=True), weight + float(inside.sum())
         return torch.cat([own, total / max(weight, 1.0)], dim=1)
-
-    def _unshaded_voxels(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
-        """(n,) brain intensities on the working grid without the shading."""
-        if not self.shading.any():
-            return image[brain]
-        place = torch.from_numpy(places_of_voxels(brain.shape, GRID_AFFINE)[:, brain])[None]
-        return image[brain] * torch.exp(-log_shading(place, self.shading.cpu()))[0, 0].numpy()
 
     def matched(self, x: Tensor, own: Tensor) -> Tensor:
         """(B, ...) intensities with landmarks moved to the reference's, above 0 in the brain, 0 outside it."""
@@ -198,9 +191,9 @@ class NetworkTransform(nn.Module):
         """Nothing."""
         return own
 
-    def unshaded(self, levels: np.ndarray) -> np.ndarray:
-        """The levels: no shading is told apart."""
-        return levels
+    def unshaded(self, image: np.ndarray, brain: np.ndarray) -> np.ndarray:
+        """The image: no shading is told apart."""
+        return image
 
     def forward(self, levels: Tensor, place: Tensor, read: Tensor) -> Tensor:
         return self.network(levels / TOP) * TOP
