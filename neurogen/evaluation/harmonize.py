@@ -233,8 +233,8 @@ def _notes(scans: int) -> tuple[str, ...]:
         f"Means over {scans} kept-apart scans a target, harmonized together. DSC: mean of fluid, gray, white and deep "
         "gray on cells of 2 mm, by a segmenter of the reference site trained without (plain) or with (augmented) "
         "changes of intensity; HD95 uses the plain one, segmented volumes the augmented one. Ventricles: partial "
-        "volume of fluid at equal histograms, so that only which voxel is darker than which counts. Volumes are compared "
-        "with the undistorted scan's. Seconds include neither preparation nor segmentation.",
+        "volume of fluid at equal histograms, so that only which voxel is darker than which counts. Volumes are "
+        "compared with the undistorted scan's. Seconds include neither preparation nor segmentation.",
         *(
             f"{s.name}: {s.description}{'' if s.trained else ' (no training draws from this family)'}."
             for s in SCANNERS
