@@ -12,6 +12,7 @@ from neurogen.errors import Cancelled, UsageError
 from neurogen.harmonize.adapt import AdaptationSettings, SiteStack, adapt, mean_entropy, spread_over_scans
 from neurogen.harmonize.landmarks import landmarks_of
 from neurogen.harmonize.shading import places_of_pictures
+from neurogen.harmonize.slices import pictures, to_levels, voxels_of_pictures
 from neurogen.harmonize.transform import CurveTransform, NetworkTransform
 from neurogen.networks.harmonizer_unet import build
 
@@ -26,6 +27,7 @@ def stack():
     levels[:, :20] = 0
     return SiteStack(
         levels.astype(np.uint8),
+        levels[:, None].repeat(8, 1).astype(np.float32),
         places_of_pictures("axial")[30:38],
         torch.cat([STANDARD.expand(8, -1), torch.zeros(8, 9)], dim=1),
     )
@@ -49,6 +51,26 @@ def test_scans_that_differ_by_a_rising_curve_become_the_same(curve):
     assert np.abs(harmonized - image)[ordinary].max() < 0.03
     assert np.abs(harmonized - image)[ordinary].mean() < 0.002 < 0.05 < np.abs(changed - image)[ordinary].mean()
     assert landmarks_of(harmonized[brain]) == pytest.approx(standard, abs=1e-3)
+
+
+def test_adaptation_sees_the_pictures_that_will_be_given_out():
+    image, brain = phantom_image(gamma=0.6)
+    transform = CurveTransform(build(widths=(4, 6), nodes=8), landmarks_of(phantom_image()[0][brain]), own_curve=False)
+    with torch.no_grad():
+        transform.shading[1] = 0.3
+    scan = SimpleNamespace(image=image, brain=brain)
+    read = transform.read(image, brain, ("axial",))
+    levels = to_levels(image, brain)
+    with torch.no_grad():
+        seen = transform.pictures(
+            torch.from_numpy(pictures(levels, "coronal")[:, None].astype(np.float32)),
+            torch.from_numpy(255 * voxels_of_pictures(image * brain, "coronal")),
+            torch.from_numpy(places_of_pictures("coronal")),
+            read,
+        )
+    given = pictures(to_levels(transform.on_grid(scan, read), brain), "coronal")
+    off = np.abs(np.where(given > 0, seen[:, 0].numpy(), 0) - given)
+    assert (given > 0).sum() > 50_000 and off.max() < 3 and off.mean() < 0.5
 
 
 def test_it_stops_at_the_source_bits(stack):

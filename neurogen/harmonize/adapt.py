@@ -48,9 +48,11 @@ class AdaptationSettings:
 
 @dataclass(frozen=True, eq=False)
 class SiteStack:
-    """Pictures of all scans of a site in one plane: levels (N, H, W), place (N, 3, H, W), curves read (N, R)."""
+    """Pictures of all scans of a site in one plane: levels (N, H, W), the levels of the voxels that make each pixel
+    (N, 8, H, W), place (N, 3, H, W), curves read (N, R)."""
 
     levels: np.ndarray
+    voxels: np.ndarray
     place: np.ndarray
     read: Tensor
 
@@ -128,9 +130,11 @@ class _Judge:
         self.device = next(flow.parameters()).device
 
     def pictures(self, chosen: np.ndarray) -> Tensor:
-        levels = torch.from_numpy(self.stack.levels[chosen].astype(np.float32))[:, None].to(self.device)
-        place = torch.from_numpy(self.stack.place[chosen]).to(self.device)
-        harmonized = self.transform(levels, place, self.stack.read[torch.from_numpy(chosen)])
+        levels, voxels, place = (
+            torch.from_numpy(part[chosen].astype(np.float32)).to(self.device)
+            for part in (self.stack.levels[:, None], self.stack.voxels, self.stack.place)
+        )
+        harmonized = self.transform.pictures(levels, voxels, place, self.stack.read[torch.from_numpy(chosen)])
         return torch.where(levels > 0, harmonized.clamp(1, 255), torch.zeros_like(harmonized))
 
     def bits(self, chosen: np.ndarray) -> Tensor:

@@ -17,7 +17,7 @@ from neurogen.harmonize.settings import HarmonizationSettings
 from neurogen.harmonize.shading import places_of_cells, places_of_pictures
 from neurogen.harmonize.similarity import ssim, wasserstein
 from neurogen.harmonize.site import SiteModel, load_site
-from neurogen.harmonize.slices import PLANES, exact_levels, pictures, to_levels, worth_judging
+from neurogen.harmonize.slices import PLANES, pictures, to_levels, voxels_of_pictures, worth_judging
 from neurogen.harmonize.transform import CurveTransform, NetworkTransform
 from neurogen.models import ModelStore
 from neurogen.progress import Progress, portion, silent
@@ -198,14 +198,15 @@ def _transform(site: SiteModel, settings: HarmonizationSettings) -> CurveTransfo
 
 
 def site_stack(scans: Sequence[SiteScan], plane: str, slices: int) -> SiteStack:
-    """The pictures that adaptation looks at: evenly spread over scans and levels. Their levels are not rounded: where
-    contrast is raised, the steps of rounding would cost bits."""
+    """The pictures that adaptation looks at: evenly spread over scans and levels."""
     places = places_of_pictures(plane)
-    stacks = [pictures(exact_levels(scan.prepared.image, scan.prepared.brain), plane) for scan in scans]
+    stacks = [pictures(scan.levels, plane) for scan in scans]
+    voxels = [voxels_of_pictures(scan.prepared.image * scan.prepared.brain, plane) for scan in scans]
     judged = [worth_judging(stack) for stack in stacks]
     chosen = [j[c] for j, c in zip(judged, spread_over_scans([len(j) for j in judged], slices))]
     return SiteStack(
         np.concatenate([stack[c] for stack, c in zip(stacks, chosen)]),
+        np.concatenate([255 * stack[c] for stack, c in zip(voxels, chosen)]),
         np.concatenate([places[c] for c in chosen]),
         torch.cat([scan.read.expand(len(c), -1) for scan, c in zip(scans, chosen)]),
     )

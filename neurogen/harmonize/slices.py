@@ -40,6 +40,12 @@ def pictures(levels: np.ndarray, plane: str) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(levels, axis, 0).transpose(0, 2, 1)[:, ::-1])
 
 
+def voxels_of_pictures(image: np.ndarray, plane: str) -> np.ndarray:
+    """(160, 192, 160) -> (N, 8, rows, columns): the voxels that make each pixel of `pictures`."""
+    corners = np.ndindex(FOLD, FOLD, FOLD)
+    return np.stack([pictures(image[a::FOLD, b::FOLD, c::FOLD], plane) for a, b, c in corners], axis=1)
+
+
 def worth_judging(stack: np.ndarray) -> np.ndarray:
     """Indices of the pictures (N, rows, columns) with enough brain."""
     return np.flatnonzero((stack > 0).mean((1, 2)) >= LEAST_SHARE)

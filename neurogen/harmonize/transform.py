@@ -118,10 +118,16 @@ class CurveTransform(nn.Module):
         return torch.where(x > 0, mapped, torch.zeros_like(mapped))
 
     def forward(self, levels: Tensor, place: Tensor, read: Tensor) -> Tensor:
-        """(B, 1, H, W) levels at `place` (B, 3, H, W), with what was `read` (B or 1, 41 + nodes + 1) of their scans."""
+        """(B, 1, ...) levels at `place` (B, 3, ...), with what was `read` (B or 1, 41 + nodes + 1) of their scans."""
         unshaded = levels / TOP * torch.exp(-log_shading(place, self.shading))
         own, raw = read[:, : len(LANDMARKS)], read[:, len(LANDMARKS) :]
         return follow_curve(self.matched(unshaded, own), raw + self.shift) * TOP
+
+    def pictures(self, levels: Tensor, voxels: Tensor, place: Tensor, read: Tensor) -> Tensor:
+        """(B, 1, H, W) harmonized pictures: the curve acts on the `voxels` (B, 8, H, W) of every pixel; those in the
+        brain are averaged. levels (B, 1, H, W), place (B, 3, H, W), read (B or 1, 41 + nodes + 1)"""
+        inside = (voxels > 0).sum(1, keepdim=True).clamp(min=1)
+        return self(voxels[:, None], place[:, :, None], read).clamp(max=TOP).sum(2) / inside
 
     def adapted(self) -> dict[str, Tensor]:
         """What was found for the site, to be kept for its later scans."""
@@ -197,6 +203,10 @@ class NetworkTransform(nn.Module):
 
     def forward(self, levels: Tensor, place: Tensor, read: Tensor) -> Tensor:
         return self.network(levels / TOP) * TOP
+
+    def pictures(self, levels: Tensor, voxels: Tensor, place: Tensor, read: Tensor) -> Tensor:
+        """(B, 1, H, W) harmonized pictures of `levels` (B, 1, H, W)."""
+        return self(levels, place, read)
 
     def adapted(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
