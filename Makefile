@@ -33,7 +33,8 @@ lint: setup
 	$(BIN)/ruff format --check $(SOURCES)
 
 screenshots: setup
-	$(BIN)/python Testing/slicer/make_screenshots.py
+	$(BIN)/python Testing/slicer/make_screenshots.py NeuroGenAD
+	$(BIN)/python Testing/slicer/make_screenshots.py NeuroGenHarmonize
 
 cmake-lists:
 	$(PYTHON) Testing/packaging/cmake_lists.py

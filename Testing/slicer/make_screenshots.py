@@ -1,9 +1,11 @@
 """Draw the pictures of Screenshots/: `make screenshots`. Panel and views as the test host shows them.
 
-The scan is the demo case, the ICBM152 template with a planted lesion, examined by the shipped model: minutes.
+The scan of NeuroGenAD is the demo case, the ICBM152 template with a planted lesion, examined by the shipped model:
+minutes. That of NeuroGenHarmonize is the template as a scanner with another contrast and a strong coil might show it.
 """
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,19 +21,19 @@ NOTE = (
 SIZE = (1500, 1000)
 
 
-def main(folder: Path) -> int:
-    """Write the pictures; 1 and a reason where they cannot be drawn."""
-    panel = opened("NeuroGenAD")
+def main(module: str, folder: Path) -> int:
+    """Write the pictures of a module; 1 and a reason where they cannot be drawn."""
+    panel = opened(module)
     if panel is None:
         return 1
     from Testing.host.window import MainWindow
 
+    title, pictures = MODULES[module]
     window = MainWindow()
-    window.showPanel("NeuroGen Anomaly Detection", panel.parent)
+    window.showPanel(title, panel.parent)
     window.resize(*SIZE)
-    examined(panel, window, folder)
-    compared(panel, window, folder)
-    uncertain(panel, window, folder)
+    for one in pictures:
+        one(panel, window, folder)
     return 0
 
 
@@ -87,6 +89,36 @@ def uncertain(panel: object, window: object, folder: Path) -> None:
     picture(window, folder / "NeuroGenAD-uncertainty.png")
 
 
+def harmonized(panel: object, window: object, folder: Path) -> None:
+    """A scan of another scanner from its tick to the checkerboard of before and after."""
+    import qt
+    import slicer
+
+    with tempfile.TemporaryDirectory() as work:
+        slicer.util.loadVolume(str(other_scanner(Path(work) / "other_scanner_T1w.nii.gz")))
+    live(lambda: panel.ui.volumesList.count > 0)
+    panel.ui.volumesList.item(0).setCheckState(qt.Qt.Checked)
+    panel.ui.applyButton.click()
+    live(lambda: not panel.logic.isRunning)
+    combo = panel.ui.compareComboBox
+    combo.setCurrentIndex(combo.findData("checkerboard"))
+    picture(window, folder / "NeuroGenHarmonize.png")
+
+
+def other_scanner(path: Path) -> Path:
+    """Write the template, darker in contrast (x^0.6) and brighter toward the back, as a coil there shows it."""
+    import numpy as np
+
+    from neurogen.preprocess.template import template_t1
+    from neurogen.volumes import Volume, save_volume
+
+    template = template_t1()
+    image = np.clip(template.array / template.array.max(), 0, 1)
+    from_back = np.linspace(0, 1, image.shape[1])[None, :, None]
+    save_volume(Volume((1000 * image**0.6 * (1 - 0.5 * from_back)).astype(np.int16), template.affine), path)
+    return path
+
+
 def picture(window: object, path: Path) -> None:
     """One labelled picture of the whole window, the heads fitted into the views at the slices where they are."""
     import slicer
@@ -121,5 +153,10 @@ def settle(seconds: float = 1.2) -> None:
         time.sleep(0.01)
 
 
+MODULES = {
+    "NeuroGenAD": ("NeuroGen Anomaly Detection", (examined, compared, uncertain)),
+    "NeuroGenHarmonize": ("NeuroGen Harmonization", (harmonized,)),
+}
+
 if __name__ == "__main__":
-    sys.exit(main(REPOSITORY / "Screenshots"))
+    sys.exit(main(sys.argv[1], REPOSITORY / "Screenshots"))
