@@ -25,8 +25,9 @@ $(VENV)/setup.stamp: pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/neurogen demo $(if $(IMAGE),"$(IMAGE)")
 
+# One thread each: two processes share two cores.
 test: setup
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check $(SOURCES)
