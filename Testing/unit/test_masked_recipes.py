@@ -20,6 +20,7 @@ from neurogen.preprocess.grid import GRID_SHAPE
 from neurogen.training import export_reflect
 from neurogen.training.cache import SliceCache
 from neurogen.training.healthy_context import volume_of
+from neurogen.training.masked_task import MaskedTask
 from neurogen.training.recipe_autoencoder import AutoencoderSettings
 from neurogen.training.recipe_autoencoder import run as train_autoencoder
 from neurogen.training.recipe_deco_diff import DecoDiffSettings, DecoDiffTask
@@ -77,6 +78,7 @@ def test_start_from_reflect_train_export_and_score(train, settings, method, cach
     assert np.isfinite(score_slices(model, pictures, inside, contrast="flair")).all()
 
     longer = replace(settings, loop=replace(LOOP, steps=3, patience_gain=0.0))
+    monkeypatch.setattr(MaskedTask, "export", lambda *_: None)  # seen above, and a calibration takes its time
     assert train(cache, store / "out", longer, resume=True).steps == 3
 
     lender = store / "tiny" / "manifest.json"
