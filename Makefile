@@ -25,9 +25,9 @@ $(VENV)/setup.stamp: pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/neurogen demo $(if $(IMAGE),"$(IMAGE)")
 
-# One thread each: two processes share two cores. In the order of names long files do not all come last.
+# One thread each: two processes share two cores.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: setup
 	$(BIN)/ruff check $(SOURCES)
