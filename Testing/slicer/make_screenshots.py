@@ -106,16 +106,17 @@ def harmonized(panel: object, window: object, folder: Path) -> None:
 
 
 def other_scanner(path: Path) -> Path:
-    """Write the template, darker in contrast (x^0.6) and brighter toward the back, as a coil there shows it."""
+    """Write the template with another contrast (x^0.6) under a receive coil at the back of the head."""
     import numpy as np
 
+    from neurogen.evaluation.harmonize_scanners import coil_profile
     from neurogen.preprocess.template import template_t1
     from neurogen.volumes import Volume, save_volume
 
     template = template_t1()
     image = np.clip(template.array / template.array.max(), 0, 1)
-    from_back = np.linspace(0, 1, image.shape[1])[None, :, None]
-    save_volume(Volume((1000 * image**0.6 * (1 - 0.5 * from_back)).astype(np.int16), template.affine), path)
+    shown = image**0.6 * coil_profile(image.shape)
+    save_volume(Volume((1000 * shown).astype(np.int16), template.affine), path)
     return path
 
 

@@ -20,7 +20,7 @@ from neurogen.evaluation.harmonize_measures import (
     overlap,
     segmented_volumes,
     surface_distance_95,
-)  # fmt: skip
+)
 from neurogen.evaluation.harmonize_methods import NAMES, Method, methods_of
 from neurogen.evaluation.harmonize_scanners import SCANNERS, apply_scanner
 from neurogen.evaluation.harmonize_segmenter import (
@@ -31,7 +31,7 @@ from neurogen.evaluation.harmonize_segmenter import (
     TissueUNet,
     load_or_train,
     segment,
-)  # fmt: skip
+)
 from neurogen.evaluation.harmonize_truth import grouped_labels, mixture_truth, repeated, to_cells
 from neurogen.evaluation.planted_scans import ScanFile, default_cache, list_scans, prepared
 from neurogen.evaluation.provenance import commit
@@ -115,7 +115,7 @@ def run(
     lesions = _lesions(files, cache, doors[NAMES[-1]], seed) if NAMES[-1] in chosen else []
     told = (*_notes(scans), *gains(by_scan), *([worst_of(lesions)] if lesions else []))
     facts = _facts(site, seed, notes, segmenters) | {"lesions": lesions, "DSC plain by scan": by_scan}
-    facts["split"] = {"test": [f.id for f in files if f.role == "test"]}
+    facts["split"] = {"test": [f.id for source in (REFERENCE, OTHER) for f in _tested(files, source, scans)]}
     table = Table(rows, COLUMNS, notes=told, facts=facts)
     if json_path is not None:
         table.write_json(Path(json_path))
@@ -158,7 +158,7 @@ def pooled_intensities(training: Mapping[str, np.ndarray], *, seed: int) -> np.n
 
 
 def _targets(files: Sequence[ScanFile], cache: Path, robust: TissueUNet, scans: int, seed: int):
-    test = [f for f in files if f.source == REFERENCE and f.role == "test"][:scans]
+    test = _tested(files, REFERENCE, scans)
     if not test:
         raise InputRefused("The data folder has no kept-apart scan of the reference site (adult_t1_1mm).")
     images = tuple(prepared(f, cache).image for f in test)
@@ -172,11 +172,17 @@ def _targets(files: Sequence[ScanFile], cache: Path, robust: TissueUNet, scans: 
             apply_scanner(scanner, image, image > 0, repeated(shares)) for image, (_, shares) in zip(images, truths)
         )
         yield Target(scanner.name, shown, classes, images, volumes)
-    others = [f for f in files if f.source == OTHER and f.role == "test" and f.labels is not None][:scans]
+    others = _tested(files, OTHER, scans)
     if others:
         on_grid = [prepared(f, cache) for f in others]
         labels = tuple(_labels(f, scan.scan_from_grid) for f, scan in zip(others, on_grid, strict=True))
         yield Target(REAL, tuple(scan.image for scan in on_grid), labels)
+
+
+def _tested(files: Sequence[ScanFile], source: str, scans: int) -> list[ScanFile]:
+    """The first test scans of a source; those of the other scanner need labels."""
+    usable = [f for f in files if f.source == source and f.role == "test" and (source != OTHER or f.labels is not None)]
+    return usable[:scans]
 
 
 def _lesions(files: Sequence[ScanFile], cache: Path, method: Method, seed: int) -> list[dict[str, float | str]]:

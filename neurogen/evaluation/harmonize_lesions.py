@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from neurogen.evaluation.harmonize_methods import Method
 from neurogen.evaluation.harmonize_scanners import Scanner, apply_scanner
-from neurogen.evaluation.metrics import dice
+from neurogen.evaluation.metrics import counts_above, dice, dice_from_counts
 from neurogen.synth.lesions import plant_lesion
 
 KINDS = ("bright", "dark")
@@ -59,10 +59,9 @@ def best_dice(values: np.ndarray, lesion: np.ndarray, *, bright: bool) -> float:
     A reader finds that threshold by windowing; here it is found by the lesion itself (an oracle). It is the same before
     and after any rising change of contrast, so that what it loses is lost lesion, not another contrast.
     """
-    steps, which = np.unique(-values if bright else values, return_inverse=True)
-    marked = np.cumsum(np.bincount(which, minlength=len(steps)))
-    hits = np.cumsum(np.bincount(which, weights=lesion, minlength=len(steps)))
-    return float((2 * hits / (marked + lesion.sum())).max())
+    scores = values if bright else -values
+    hits, marked = counts_above(scores, lesion, np.r_[-np.inf, np.unique(scores)])
+    return float(dice_from_counts(hits, marked, np.count_nonzero(lesion)).max())
 
 
 def _kept(before: np.ndarray, after: np.ndarray, mask: np.ndarray, brain: np.ndarray) -> dict[str, float]:
